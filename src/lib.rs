@@ -1,0 +1,5 @@
+//! Image similarity search: an embeddable database of images.
+
+pub mod record;
+pub mod pixels;
+pub mod vector;

@@ -1,0 +1,3 @@
+//! The `lookalike` program.
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! Embeddings, unit vectors that stand for images, and the arithmetic on them.
+//!
+//! Every vector here has length 1 (L2), so the cosine similarity of two of them is their dot
+//! product. [`Embedding`] upholds that; [`Kernel`] is the fast dot product under it.
+
+mod embedding;
+mod error;
+mod kernels;
+
+pub use embedding::Embedding;
+pub use error::VectorError;
+pub use kernels::{Kernel, dot, dot_rows};
