@@ -3,3 +3,4 @@
 pub mod record;
 pub mod pixels;
 pub mod vector;
+pub mod imaging;

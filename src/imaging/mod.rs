@@ -1,0 +1,29 @@
+//! Turns the bytes of an image file into upright 8-bit sRGB pixels, and those into the squares that networks take.
+//!
+//! Pure functions over bytes: no files, no clocks, no threads. A file that cannot be read is an
+//! [`ImagingError`] that says why, never a panic.
+
+mod decode;
+mod error;
+mod exif;
+mod flatten;
+mod foreign;
+mod format;
+mod jpeg;
+mod library;
+mod limits;
+mod orient;
+mod resize;
+#[cfg(test)]
+mod sample;
+
+pub use decode::{DecodedImage, ImageHeader, decode, probe};
+pub use error::ImagingError;
+pub use exif::{CaptureTime, ExifSummary, read_exif};
+pub use format::{ImageFormat, is_image_start};
+pub use limits::DecodeLimits;
+pub use orient::orient;
+pub use resize::{centre_crop, fitted_size, pad, squash};
+
+/// Raised whenever a file that could not be read before can be read now, so that it is tried again.
+pub const READER_VERSION: u32 = 1;
