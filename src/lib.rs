@@ -4,3 +4,4 @@ pub mod record;
 pub mod pixels;
 pub mod vector;
 pub mod imaging;
+pub mod index;
