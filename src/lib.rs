@@ -5,3 +5,4 @@ pub mod pixels;
 pub mod vector;
 pub mod imaging;
 pub mod index;
+pub mod learn;
