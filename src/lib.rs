@@ -6,3 +6,4 @@ pub mod vector;
 pub mod imaging;
 pub mod index;
 pub mod learn;
+pub mod store;

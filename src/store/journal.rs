@@ -1,0 +1,162 @@
+//! `journal/labels.jsonl`: a second copy of what the user said, which no program can recompute.
+//!
+//! One line for each entry: the CRC-32 of the entry's JSON in eight hexadecimal
+//! digits, a space, the JSON. A line is appended and synced before the store
+//! takes the entry, so the journal is never behind.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+
+/// One decision of the user. Images are named by content, which outlives every store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelEntry {
+    /// Content hash of the image in hexadecimal.
+    pub image: String,
+    /// The label; absent when it was taken away.
+    pub label: Option<String>,
+}
+
+/// The journal of one database directory.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+}
+
+/// The entries from some offset on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Replay {
+    /// The entries that pass their checksum, oldest first.
+    pub(super) entries: Vec<LabelEntry>,
+    /// Lines that do not.
+    pub(super) damaged_lines: usize,
+    /// Offset after the last whole line.
+    pub(super) end: u64,
+}
+
+impl Journal {
+    /// Opens the journal of a database directory, making its folder if need be.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
+        let folder = directory.join("journal");
+        std::fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+        Ok(Self { path: folder.join("labels.jsonl") })
+    }
+
+    /// Appends entries durably and gives the offset after them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn append(&self, entries: &[LabelEntry]) -> Result<u64, StoreError> {
+        self.try_append(entries).map_err(StoreError::io("write", &self.path))
+    }
+
+    fn try_append(&self, entries: &[LabelEntry]) -> std::io::Result<u64> {
+        let mut file = self.file()?;
+        // A killed writer may have left half a line, which no reader took: it goes.
+        let end = whole_lines(&mut file)?;
+        file.set_len(end)?;
+        file.seek(SeekFrom::Start(end))?;
+        let mut text = String::new();
+        for entry in entries {
+            let json = serde_json::to_string(entry)?;
+            text.push_str(&format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())));
+        }
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        Ok(end + text.len() as u64)
+    }
+
+    /// Reads the entries from a byte offset on.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn replay(&self, from: u64) -> Result<Replay, StoreError> {
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut file = self.file()?;
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(from))?;
+            file.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = read().map_err(StoreError::io("read", &self.path))?;
+        Ok(parse(&bytes, from))
+    }
+
+    fn file(&self) -> std::io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
+    }
+}
+
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1))
+}
+
+fn parse(bytes: &[u8], from: u64) -> Replay {
+    let mut replay = Replay { end: from, ..Replay::default() };
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let Some(line) = line.strip_suffix(b"\n") else { break };
+        replay.end += line.len() as u64 + 1;
+        match parse_line(line) {
+            Some(entry) => replay.entries.push(entry),
+            None => replay.damaged_lines += 1,
+        }
+    }
+    replay
+}
+
+fn parse_line(line: &[u8]) -> Option<LabelEntry> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (crc, json) = text.split_once(' ')?;
+    let expected = u32::from_str_radix(crc, 16).ok()?;
+    if crc32fast::hash(json.as_bytes()) != expected {
+        return None;
+    }
+    serde_json::from_str(json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(image: &str, label: Option<&str>) -> LabelEntry {
+        LabelEntry { image: image.to_owned(), label: label.map(str::to_owned) }
+    }
+
+    #[test]
+    fn entries_come_back_in_order_and_from_an_offset() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let middle = journal.append(&[entry("a", Some("cat"))]).unwrap();
+        let end = journal.append(&[entry("b", Some("Hund \u{1f415}")), entry("a", None)]).unwrap();
+        let all = journal.replay(0).unwrap();
+        assert_eq!(all.entries.len(), 3);
+        assert_eq!(all.end, end);
+        assert_eq!(journal.replay(middle).unwrap().entries, all.entries[1..]);
+    }
+
+    #[test]
+    fn half_a_line_is_dropped_and_a_damaged_line_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        journal.append(&[entry("a", Some("cat")), entry("b", Some("dog"))]).unwrap();
+        let mut bytes = std::fs::read(&journal.path).unwrap();
+        bytes[12] ^= 1;
+        bytes.extend_from_slice(b"0000 {\"ima");
+        std::fs::write(&journal.path, &bytes).unwrap();
+        let replay = journal.replay(0).unwrap();
+        assert_eq!(replay.entries, [entry("b", Some("dog"))]);
+        assert_eq!(replay.damaged_lines, 1);
+        journal.append(&[entry("c", Some("cow"))]).unwrap();
+        assert_eq!(journal.replay(0).unwrap().entries.len(), 2);
+    }
+}

@@ -1,0 +1,404 @@
+//! The store of record: every image, location, embedding and label, in sled.
+//!
+//! The only module that knows sled. What it promises is in `docs/format.md`.
+
+mod codec;
+mod error;
+mod guard;
+mod journal;
+mod keys;
+mod lock;
+mod manifest;
+#[path = "../../migrations/mod.rs"]
+mod migrations;
+mod read;
+mod repair;
+mod seal;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::StoreError;
+pub use guard::GUARD_THREAD;
+pub use journal::LabelEntry;
+pub use manifest::{Counts, FORMAT_VERSION, Manifest};
+pub use repair::{RepairReport, repair};
+pub use writer::Writer;
+
+use journal::Journal;
+use keys::Kind;
+use lock::Lock;
+
+use crate::record::ContentHash;
+
+/// sled's page cache. More does not pay: records are read once and in order.
+const CACHE_BYTES: u64 = 64 << 20;
+
+/// How long to wait for another process that has the database: most commands
+/// take less than a second.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open store, held by this process alone.
+///
+/// Dropping it seals its files; without that (a killed process) the next
+/// opening reads and checks every record once.
+pub struct Store {
+    directory: PathBuf,
+    path: PathBuf,
+    /// Taken out when the store closes, so that its files are at rest when they are sealed.
+    db: Option<sled::Db>,
+    journal: Journal,
+    committed: Mutex<Committed>,
+    _lock: Lock,
+}
+
+/// What the last transaction left.
+struct Committed {
+    state: State,
+    manifest: Manifest,
+}
+
+/// The state record: part of every transaction, compared with the manifest at opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct State {
+    format_version: u32,
+    sequence: u64,
+    next_image: u64,
+    next_space: u16,
+    /// Length of the journal that the labels in the store reflect.
+    journal_bytes: u64,
+    counts: Counts,
+}
+
+impl State {
+    /// The state of a store without records, before the first migration.
+    fn initial() -> Self {
+        Self {
+            format_version: 0,
+            sequence: 0,
+            next_image: 1,
+            next_space: 1,
+            journal_bytes: 0,
+            counts: Counts::default(),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store of a database directory, making both if they are not there.
+    ///
+    /// # Errors
+    /// As for [`Store::open`], except [`StoreError::NotFound`].
+    pub fn create(directory: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
+        let lock = Lock::take(directory, LOCK_PATIENCE)?;
+        if Manifest::read(directory)?.is_none() {
+            refuse_orphaned_store(directory)?;
+            Manifest::empty(1).write(directory)?;
+        }
+        Self::open_locked(directory, lock)
+    }
+
+    /// Opens the store of an existing database directory.
+    ///
+    /// Costs one pass over the store's files. After a process was killed, every
+    /// record is read and checked as well.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Locked`],
+    /// [`StoreError::NewerFormat`]; [`StoreError::Damaged`],
+    /// [`StoreError::Manifest`], [`StoreError::Value`] or
+    /// [`StoreError::TimedOut`] when what was acknowledged is not all there;
+    /// [`StoreError::Io`] and [`StoreError::Engine`] when the system fails.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        if !directory.is_dir() {
+            return Err(StoreError::NotFound { path: directory.to_owned() });
+        }
+        let lock = Lock::take(directory, LOCK_PATIENCE)?;
+        if Manifest::read(directory)?.is_none() {
+            refuse_orphaned_store(directory)?;
+            return Err(StoreError::NotFound { path: directory.to_owned() });
+        }
+        Self::open_locked(directory, lock)
+    }
+
+    fn open_locked(directory: &Path, lock: Lock) -> Result<Self, StoreError> {
+        let mut manifest = Manifest::read(directory)?
+            .ok_or_else(|| StoreError::NotFound { path: directory.to_owned() })?;
+        let path = manifest.store_path(directory);
+        let sealed = manifest.sealed.take();
+        match &sealed {
+            Some(seal) => seal::check(&path, seal)?,
+            None if manifest.sequence > 0 && !path.join("db").exists() => {
+                return Err(StoreError::Damaged { path, reason: "its files are gone".to_owned() });
+            }
+            None => {}
+        }
+        // sled changes its files by opening them: from here on the seal is void,
+        // and on a full disk it is better not to begin.
+        manifest.write(directory)?;
+        let (db, state) = open_engine(&path, sealed.is_none())?;
+        hold_to_account(&path, &state, &manifest)?;
+        let store = Self {
+            directory: directory.to_owned(),
+            path,
+            db: Some(db),
+            journal: Journal::open(directory)?,
+            committed: Mutex::new(Committed { state, manifest }),
+            _lock: lock,
+        };
+        store.migrate()?;
+        store.catch_up_with_journal()?;
+        Ok(store)
+    }
+
+    /// The database directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The manifest after the last transaction.
+    pub fn manifest(&self) -> Manifest {
+        self.committed().manifest.clone()
+    }
+
+    /// Length of the store's files in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        seal::size_bytes(&self.path)
+    }
+
+    /// Runs one transaction: all its changes are on the disk when this returns, or none is.
+    ///
+    /// # Errors
+    /// What `work` gives; [`StoreError::Engine`] or [`StoreError::Io`] when the
+    /// changes cannot be written. The store is then as it was before.
+    pub fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&mut Writer<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut committed = self.committed();
+        let mut writer = Writer::new(self, committed.state.clone());
+        let result = work(&mut writer)?;
+        self.commit(writer, &mut committed)?;
+        Ok(result)
+    }
+
+    /// Labels images for the user: first in the journal, then in the store.
+    ///
+    /// `None` takes a label away.
+    ///
+    /// # Errors
+    /// As for [`Store::write`].
+    pub fn label(&self, entries: &[LabelEntry]) -> Result<(), StoreError> {
+        let end = self.journal.append(entries)?;
+        self.write(|writer| apply_labels(writer, entries, end))
+    }
+
+    fn commit(&self, writer: Writer<'_>, committed: &mut Committed) -> Result<(), StoreError> {
+        let (changes, mut state) = writer.finish();
+        if changes.is_empty() && state == committed.state {
+            return Ok(());
+        }
+        state.sequence += 1;
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        let key = keys::state();
+        batch.insert(key.as_slice(), codec::encode(&key, &state)?);
+        self.db().apply_batch(batch).map_err(engine("written"))?;
+        self.db().flush().map_err(engine("flushed to the disk"))?;
+        committed.manifest.format_version = state.format_version;
+        committed.manifest.sequence = state.sequence;
+        committed.manifest.counts = state.counts;
+        committed.manifest.spaces = self.spaces()?.into_iter().map(|(_, space)| space).collect();
+        committed.state = state;
+        committed.manifest.write(&self.directory)
+    }
+
+    fn migrate(&self) -> Result<(), StoreError> {
+        for step in migrations::MIGRATIONS {
+            if step.to_version > self.committed().state.format_version {
+                tracing::debug!(version = step.to_version, step.title, "migrating the store");
+                self.write(|writer| {
+                    (step.apply)(writer)?;
+                    writer.state.format_version = step.to_version;
+                    Ok::<(), StoreError>(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies labels that reached the journal and not the store.
+    fn catch_up_with_journal(&self) -> Result<(), StoreError> {
+        let from = self.committed().state.journal_bytes;
+        let replay = self.journal.replay(from)?;
+        if replay.end == from {
+            return Ok(());
+        }
+        self.write(|writer| apply_labels(writer, &replay.entries, replay.end))
+    }
+
+    fn db(&self) -> &sled::Db {
+        self.db.as_ref().expect("only closing takes the engine out")
+    }
+
+    fn committed(&self) -> MutexGuard<'_, Committed> {
+        // A panic in a transaction leaves what was committed untouched.
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Flushes, closes sled and seals its files.
+    fn close(&mut self) -> Result<(), StoreError> {
+        let Some(db) = self.db.take() else { return Ok(()) };
+        db.flush().map_err(engine("flushed to the disk"))?;
+        drop(db);
+        let seal = seal::of(&self.path)?;
+        let mut committed = self.committed();
+        committed.manifest.sealed = Some(seal);
+        committed.manifest.write(&self.directory)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Everything acknowledged is on the disk already: without a seal, the
+        // next opening merely checks every record.
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the store was not sealed");
+        }
+    }
+}
+
+fn apply_labels(
+    writer: &mut Writer<'_>,
+    entries: &[LabelEntry],
+    journal_end: u64,
+) -> Result<(), StoreError> {
+    for entry in entries {
+        if let Some(hash) = ContentHash::from_hex(&entry.image) {
+            writer.put_label(&hash, entry.label.as_deref())?;
+        }
+    }
+    writer.state.journal_bytes = journal_end;
+    Ok(())
+}
+
+/// A store without a manifest is damage, not a new database.
+fn refuse_orphaned_store(directory: &Path) -> Result<(), StoreError> {
+    let entries = std::fs::read_dir(directory).map_err(StoreError::io("read", directory))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("store-") {
+            let reason = "MANIFEST.json, which says what it holds, is gone".to_owned();
+            return Err(StoreError::Damaged { path: entry.path(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// Opens sled behind the guard; with `check_all`, every record is read and counted too.
+fn open_engine(path: &Path, check_all: bool) -> Result<(sled::Db, State), StoreError> {
+    let limit = guard::limit(seal::size_bytes(path));
+    let folder = path.to_owned();
+    guard::run(path, limit, move || {
+        let db = sled::Config::new()
+            .path(&folder)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None)
+            .open()
+            .map_err(|error| open_error(&folder, error))?;
+        let state = match db.get(keys::state()).map_err(engine("read"))? {
+            Some(value) => codec::decode(&keys::state(), &value)?,
+            None => State::initial(),
+        };
+        if check_all {
+            let found = count_records(&db)?;
+            if found != state.counts {
+                return Err(StoreError::Damaged {
+                    path: folder,
+                    reason: format!("it holds {found}, expected {}", state.counts),
+                });
+            }
+        }
+        Ok((db, state))
+    })
+}
+
+/// sled reports a damaged file as `Corruption`, or as an I/O error of its own making.
+fn open_error(path: &Path, error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(error) if error.raw_os_error().is_some() => {
+            StoreError::io("open", path)(error)
+        }
+        other => StoreError::Damaged { path: path.to_owned(), reason: first_line(&other) },
+    }
+}
+
+fn first_line(error: &sled::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// Reads every record, checks its checksum, and counts.
+fn count_records(db: &sled::Db) -> Result<Counts, StoreError> {
+    let mut counts = Counts::default();
+    for entry in db.iter() {
+        let (key, value) = entry.map_err(engine("read"))?;
+        codec::open(&key, &value)?;
+        match Kind::of(&key) {
+            Some(Kind::Image) => counts.images += 1,
+            Some(Kind::Location) => counts.locations += 1,
+            Some(Kind::Embedding) => counts.embeddings += 1,
+            Some(Kind::Label) => counts.labels += 1,
+            Some(Kind::Prediction) => counts.predictions += 1,
+            Some(_) => {}
+            None => return Err(codec::damaged(&key)),
+        }
+    }
+    Ok(counts)
+}
+
+/// Compares what the store says of itself with what was acknowledged.
+///
+/// The store may be one transaction ahead: a process can die between sled's
+/// flush and the manifest. It may never be behind.
+fn hold_to_account(path: &Path, state: &State, manifest: &Manifest) -> Result<(), StoreError> {
+    if state.format_version > FORMAT_VERSION {
+        return Err(StoreError::NewerFormat {
+            found: state.format_version,
+            supported: FORMAT_VERSION,
+        });
+    }
+    let same = state.sequence == manifest.sequence && state.counts == manifest.counts;
+    if same || state.sequence > manifest.sequence {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        path: path.to_owned(),
+        reason: format!(
+            "it ends with transaction {} ({}), the manifest acknowledged {} ({})",
+            state.sequence, state.counts, manifest.sequence, manifest.counts
+        ),
+    })
+}
+
+fn engine(action: &'static str) -> impl FnOnce(sled::Error) -> StoreError {
+    move |source| StoreError::Engine { action, source: Box::new(source) }
+}
+
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} images, {} locations, {} embeddings, {} labels, {} predictions",
+            self.images, self.locations, self.embeddings, self.labels, self.predictions
+        )
+    }
+}

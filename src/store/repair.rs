@@ -1,0 +1,178 @@
+//! Saves what is readable of a damaged database into a fresh store.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::keys::{self, Kind};
+use super::lock::Lock;
+use super::{
+    CACHE_BYTES, LOCK_PATIENCE, LabelEntry, Manifest, State, Store, StoreError, codec, engine,
+    guard, seal,
+};
+
+/// Records copied in one transaction.
+const BATCH_RECORDS: usize = 2_000;
+
+/// What a repair did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RepairReport {
+    /// Records that were readable and are in the new store.
+    pub records_saved: u64,
+    /// Records that were found and did not pass their checksum.
+    pub records_damaged: u64,
+    /// Entries of the label journal that were applied again.
+    pub labels_replayed: u64,
+    /// Lines of the journal that did not pass their checksum.
+    pub journal_lines_damaged: u64,
+    /// Why reading the old store ended early, if it did.
+    pub stopped_by: Option<String>,
+    /// The damaged store, left where it is.
+    pub kept: Option<PathBuf>,
+}
+
+/// Builds a new store from whatever is readable of the old one and from the journal.
+///
+/// The old store is never written to: it is copied, and the copy is opened.
+/// It stays beside the new one until the user deletes it. Images whose
+/// records are lost come back with the next run of `index`.
+///
+/// # Errors
+/// [`StoreError::NotFound`], [`StoreError::Locked`],
+/// [`StoreError::NewerFormat`], [`StoreError::Io`] (a full disk above all).
+pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
+    if !directory.is_dir() {
+        return Err(StoreError::NotFound { path: directory.to_owned() });
+    }
+    let lock = Lock::take(directory, LOCK_PATIENCE)?;
+    if let Err(error @ StoreError::NewerFormat { .. }) = Manifest::read(directory) {
+        return Err(error);
+    }
+    let generation = newest_generation(directory)?;
+    let mut report = RepairReport::default();
+    let salvage = match generation {
+        Some(generation) => {
+            let old = directory.join(format!("store-{generation}"));
+            let salvage = salvage(&old, directory)?;
+            report.kept = Some(old);
+            salvage
+        }
+        None => Salvage::default(),
+    };
+    report.records_damaged = salvage.damaged;
+    report.stopped_by = salvage.stopped_by;
+
+    // A repair that was killed may have left a half-filled store of this number.
+    let manifest = Manifest::empty(generation.unwrap_or(0) + 1);
+    manifest.write(directory)?;
+    let store = Store::open_locked(directory, lock)?;
+    report.records_saved = refill(&store, &salvage.records)?;
+    let replay = store.journal.replay(0)?;
+    report.journal_lines_damaged = replay.damaged_lines as u64;
+    report.labels_replayed = replay.entries.len() as u64;
+    relabel(&store, &replay.entries, replay.end)?;
+    Ok(report)
+}
+
+/// Records of a damaged store that pass their checksums.
+#[derive(Default)]
+struct Salvage {
+    records: Vec<(Vec<u8>, Vec<u8>)>,
+    damaged: u64,
+    stopped_by: Option<String>,
+}
+
+/// The highest store number in the directory, whatever the manifest says.
+fn newest_generation(directory: &Path) -> Result<Option<u32>, StoreError> {
+    let entries = std::fs::read_dir(directory).map_err(StoreError::io("read", directory))?;
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("store-")?.parse().ok())
+        .max())
+}
+
+fn salvage(old: &Path, directory: &Path) -> Result<Salvage, StoreError> {
+    let copy = tempfile::tempdir_in(directory).map_err(StoreError::io("create", directory))?;
+    let target = copy.path().join("store");
+    copy_folder(old, &target)?;
+    let limit = guard::limit(seal::size_bytes(&target));
+    // Shared with the guard thread, so that what was read before a panic is kept.
+    let found = std::sync::Arc::new(std::sync::Mutex::new(Salvage::default()));
+    let sink = found.clone();
+    let outcome = guard::run(old, limit, move || read_all(&target, &sink));
+    let mut salvage = found.lock().map(|mut found| std::mem::take(&mut *found)).unwrap_or_default();
+    salvage.stopped_by = outcome.err().map(|error| error.to_string());
+    Ok(salvage)
+}
+
+fn read_all(path: &Path, sink: &std::sync::Mutex<Salvage>) -> Result<(), StoreError> {
+    let db = sled::Config::new()
+        .path(path)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(None)
+        .open()
+        .map_err(|error| super::open_error(path, error))?;
+    for entry in db.iter() {
+        let (key, value) = entry.map_err(engine("read"))?;
+        let payload = codec::open(&key, &value).map(<[u8]>::to_vec);
+        let Ok(mut sink) = sink.lock() else { return Ok(()) };
+        match payload {
+            Ok(payload) if Kind::of(&key).is_some() => sink.records.push((key.to_vec(), payload)),
+            _ => sink.damaged += 1,
+        }
+    }
+    Ok(())
+}
+
+/// Writes the saved records; the state record is made anew from them.
+fn refill(store: &Store, records: &[(Vec<u8>, Vec<u8>)]) -> Result<u64, StoreError> {
+    let kept: Vec<_> =
+        records.iter().filter(|(key, _)| Kind::of(key) != Some(Kind::State)).collect();
+    for batch in kept.chunks(BATCH_RECORDS) {
+        store.write(|writer| {
+            for (key, payload) in batch {
+                writer.put_raw(key, payload)?;
+                writer.state.take_number(key);
+            }
+            Ok::<(), StoreError>(())
+        })?;
+    }
+    Ok(kept.len() as u64)
+}
+
+fn relabel(store: &Store, entries: &[LabelEntry], end: u64) -> Result<(), StoreError> {
+    store.write(|writer| super::apply_labels(writer, entries, end))
+}
+
+impl State {
+    /// Keeps the next free numbers above every number in use.
+    fn take_number(&mut self, key: &[u8]) {
+        match Kind::of(key) {
+            Some(Kind::Image | Kind::Embedding) => {
+                if let Some(id) = keys::read_image_id(key) {
+                    self.next_image = self.next_image.max(id.0 + 1);
+                }
+            }
+            Some(Kind::Space) => {
+                if let Some(number) = key.get(1..3).and_then(|bytes| bytes.try_into().ok()) {
+                    self.next_space = self.next_space.max(u16::from_be_bytes(number) + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(to).map_err(StoreError::io("create", to))?;
+    for entry in std::fs::read_dir(from).map_err(StoreError::io("read", from))? {
+        let entry = entry.map_err(StoreError::io("read", from))?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_folder(&source, &target)?;
+        } else {
+            std::fs::copy(&source, &target).map_err(StoreError::io("copy", source))?;
+        }
+    }
+    Ok(())
+}

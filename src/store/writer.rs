@@ -1,0 +1,217 @@
+//! A transaction: changes are gathered, then applied all or not at all.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keys::{self, Kind};
+use super::{State, Store, StoreError, codec};
+use crate::record::{
+    ContentHash, ImageId, ImageRecord, Location, LocationRecord, LocationState, Prediction, Space,
+    SpaceId,
+};
+use crate::vector::Embedding;
+
+/// Gathers the changes of one transaction over the store.
+///
+/// Reads through a writer see its own changes.
+pub struct Writer<'a> {
+    store: &'a Store,
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(super) state: State,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(store: &'a Store, state: State) -> Self {
+        Self { store, changes: BTreeMap::new(), state }
+    }
+
+    /// Gives the changes with the state that they lead to.
+    pub(super) fn finish(self) -> (BTreeMap<Vec<u8>, Option<Vec<u8>>>, State) {
+        (self.changes, self.state)
+    }
+
+    /// The number of the image with this content, if the store knows it.
+    ///
+    /// # Errors
+    /// [`StoreError::Value`] for a damaged record, as for all reads here.
+    pub fn image_id(&self, hash: &ContentHash) -> Result<Option<ImageId>, StoreError> {
+        self.get(&keys::hash(hash))
+    }
+
+    /// Adds an image, or replaces the record of the image with the same content.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_image(&mut self, record: &ImageRecord) -> Result<ImageId, StoreError> {
+        let id = match self.image_id(&record.hash)? {
+            Some(id) => id,
+            None => {
+                let id = ImageId(self.state.next_image);
+                self.state.next_image += 1;
+                self.put(keys::hash(&record.hash), &id)?;
+                id
+            }
+        };
+        self.put(keys::image(id), record)?;
+        Ok(id)
+    }
+
+    /// Stores the embedding of an image in a space.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_embedding(
+        &mut self,
+        space: SpaceId,
+        id: ImageId,
+        embedding: &Embedding,
+    ) -> Result<(), StoreError> {
+        let key = keys::embedding(space, id);
+        let value = codec::seal(&key, &embedding.to_f16_bytes());
+        self.put_bytes(key, Some(value))
+    }
+
+    /// Stores what was found at a location.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_location(
+        &mut self,
+        location: &Location,
+        record: &LocationRecord,
+    ) -> Result<(), StoreError> {
+        self.remove_location(location)?;
+        if let Some(id) = image_of(&record.state) {
+            let key = keys::image_location(id, location);
+            let value = codec::seal(&key, &[]);
+            self.put_bytes(key, Some(value))?;
+        }
+        self.put(keys::location(location), record)
+    }
+
+    /// Forgets a location; its image stays.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn remove_location(&mut self, location: &Location) -> Result<(), StoreError> {
+        let key = keys::location(location);
+        let Some(old) = self.get::<LocationRecord>(&key)? else { return Ok(()) };
+        if let Some(id) = image_of(&old.state) {
+            self.put_bytes(keys::image_location(id, location), None)?;
+        }
+        self.put_bytes(key, None)
+    }
+
+    /// Gives an image a label of the user, or takes it away.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub(super) fn put_label(
+        &mut self,
+        hash: &ContentHash,
+        label: Option<&str>,
+    ) -> Result<(), StoreError> {
+        match label {
+            Some(label) => self.put(keys::label(hash), &label),
+            None => self.put_bytes(keys::label(hash), None),
+        }
+    }
+
+    /// Gives an image a label of the forest, or takes it away.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_prediction(
+        &mut self,
+        id: ImageId,
+        prediction: Option<&Prediction>,
+    ) -> Result<(), StoreError> {
+        match prediction {
+            Some(prediction) => self.put(keys::prediction(id), prediction),
+            None => self.put_bytes(keys::prediction(id), None),
+        }
+    }
+
+    /// Stores the trained forest, opaque to the store.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_forest(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let key = keys::forest();
+        let value = codec::seal(&key, bytes);
+        self.put_bytes(key, Some(value))
+    }
+
+    /// Adds a space and gives its number.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn add_space(&mut self, space: &Space) -> Result<SpaceId, StoreError> {
+        let id = SpaceId(self.state.next_space);
+        self.state.next_space += 1;
+        self.put(keys::space(id), space)?;
+        Ok(id)
+    }
+
+    /// Puts a value of any kind as it is; `repair` copies records with it.
+    pub(super) fn put_raw(&mut self, key: &[u8], payload: &[u8]) -> Result<(), StoreError> {
+        let value = codec::seal(key, payload);
+        self.put_bytes(key.to_vec(), Some(value))
+    }
+
+    fn put<T: Serialize>(&mut self, key: Vec<u8>, record: &T) -> Result<(), StoreError> {
+        let value = codec::encode(&key, record)?;
+        self.put_bytes(key, Some(value))
+    }
+
+    fn put_bytes(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let before = self.contains(&key)?;
+        if let Some(count) = self.state.count_mut(&key) {
+            match (before, value.is_some()) {
+                (false, true) => *count += 1,
+                (true, false) => *count -= 1,
+                _ => {}
+            }
+        }
+        self.changes.insert(key, value);
+        Ok(())
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.is_some()),
+            None => self.store.contains(key),
+        }
+    }
+
+    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        match self.changes.get(key) {
+            Some(Some(value)) => codec::decode(key, value).map(Some),
+            Some(None) => Ok(None),
+            None => self.store.get(key),
+        }
+    }
+}
+
+impl State {
+    /// The counter of the kind that a key belongs to.
+    fn count_mut(&mut self, key: &[u8]) -> Option<&mut u64> {
+        match Kind::of(key) {
+            Some(Kind::Image) => Some(&mut self.counts.images),
+            Some(Kind::Location) => Some(&mut self.counts.locations),
+            Some(Kind::Embedding) => Some(&mut self.counts.embeddings),
+            Some(Kind::Label) => Some(&mut self.counts.labels),
+            Some(Kind::Prediction) => Some(&mut self.counts.predictions),
+            _ => None,
+        }
+    }
+}
+
+fn image_of(state: &LocationState) -> Option<ImageId> {
+    match state {
+        LocationState::Present(id) | LocationState::Missing(id) => Some(*id),
+        LocationState::Failed { .. } => None,
+    }
+}
