@@ -7,3 +7,4 @@ pub mod imaging;
 pub mod index;
 pub mod learn;
 pub mod store;
+pub mod inference;

@@ -1,0 +1,3 @@
+//! One file for each family of networks.
+
+pub(super) mod efficientnet_lite;
