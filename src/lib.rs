@@ -8,3 +8,4 @@ pub mod index;
 pub mod learn;
 pub mod store;
 pub mod inference;
+pub mod ingest;

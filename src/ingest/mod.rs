@@ -1,0 +1,89 @@
+//! Indexing: from folders of files to records in the store.
+//!
+//! Files are found in a fixed order, read and decoded on all cores, embedded in
+//! batches and committed in the order in which they were found. An index that
+//! was killed and resumed therefore ends with the very numbers of one that
+//! was not.
+
+mod commit;
+mod error;
+mod missing;
+mod pipeline;
+mod read;
+mod report;
+mod scan;
+
+use std::path::Path;
+
+pub use error::IngestError;
+pub use pipeline::run;
+pub use report::{Failure, IngestReport, Progress};
+
+use crate::imaging::DecodeLimits;
+use crate::inference::Encoder;
+use crate::record::SpaceId;
+use crate::store::Store;
+
+/// What an indexing run works on.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// Where records go.
+    pub store: &'a Store,
+    /// The folder that the paths of the store are relative to.
+    pub home: &'a Path,
+    /// What embeds the images.
+    pub encoder: &'a dyn Encoder,
+    /// The encoder's space in this store.
+    pub space: SpaceId,
+}
+
+/// How to index.
+#[derive(Clone, Debug)]
+pub struct IndexOptions {
+    /// Threads that read and decode; at least 1.
+    pub threads: usize,
+    /// What a single image may cost.
+    pub limits: DecodeLimits,
+    /// Which files are looked at.
+    pub walk: WalkOptions,
+}
+
+impl Default for IndexOptions {
+    fn default() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            limits: DecodeLimits::default(),
+            walk: WalkOptions::default(),
+        }
+    }
+}
+
+/// Which files below a folder are looked at.
+#[derive(Clone, Debug, Default)]
+pub struct WalkOptions {
+    /// Look into hidden files and folders.
+    pub hidden: bool,
+    /// Follow symbolic links.
+    pub follow_links: bool,
+    /// Do not read `.gitignore`, `.ignore` and `.lookalikeignore`.
+    pub no_ignore: bool,
+    /// Leave out what matches one of these globs.
+    pub exclude: Vec<String>,
+    /// Folders below the given one to descend; no limit when absent.
+    pub depth_max: Option<usize>,
+}
+
+/// How a run talks to its caller while it works.
+#[derive(Clone, Copy)]
+pub struct Control<'a> {
+    /// Asked between files; `true` ends the run, keeping what was done.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Told after each file.
+    pub on_progress: &'a (dyn Fn(&Progress) + Sync),
+}
+
+impl Default for Control<'_> {
+    fn default() -> Self {
+        Self { cancelled: &|| false, on_progress: &|_| () }
+    }
+}

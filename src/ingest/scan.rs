@@ -1,0 +1,260 @@
+//! Finds the files that may be images, in the order of their names.
+
+use std::fs::Metadata;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use ignore::overrides::OverrideBuilder;
+use ignore::{DirEntry, Walk, WalkBuilder};
+
+use super::{IngestError, WalkOptions};
+use crate::imaging;
+use crate::record::{FileStamp, Location};
+
+/// Name of the file with our own ignore rules, in the syntax of `.gitignore`.
+const IGNORE_FILE: &str = ".lookalikeignore";
+
+/// Folders in which systems and programs keep copies and rubbish, never photos.
+const EXCLUDED_FOLDERS: &[&str] = &[
+    ".git",
+    ".lookalike",
+    "@eaDir",
+    "node_modules",
+    "System Volume Information",
+    "$RECYCLE.BIN",
+    "#recycle",
+    "lost+found",
+];
+
+/// Names that end so are images. The formats that cannot be read yet are among
+/// them: such a photo belongs into the report, not under the carpet.
+const EXTENSIONS: &[&str] = &[
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "heic",
+    "heif", "hif", "avif", "jxl", "jp2", "dng", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf",
+    "rw2", "pef", "srw",
+];
+
+/// A file that may be an image.
+#[derive(Debug)]
+pub(super) struct FoundFile {
+    pub(super) path: PathBuf,
+    pub(super) location: Location,
+    pub(super) stamp: FileStamp,
+}
+
+/// What the walk came across.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// A file that may be an image.
+    Image(FoundFile),
+    /// A file that is none.
+    Other,
+    /// A symbolic link that is not followed.
+    Link,
+    /// A file or folder that cannot be looked at; `path` when it is known.
+    Unreadable { path: Option<PathBuf>, reason: String },
+}
+
+/// Walks one folder.
+///
+/// # Errors
+/// [`IngestError::Folder`], [`IngestError::NotAFolder`], [`IngestError::Glob`].
+pub(super) fn walk<'a>(
+    folder: &Path,
+    home: &'a Path,
+    options: &WalkOptions,
+) -> Result<impl Iterator<Item = Found> + use<'a>, IngestError> {
+    let walk = builder(folder, options)?;
+    Ok(walk.filter_map(move |entry| match entry {
+        Ok(entry) if entry.depth() == 0 => None,
+        Ok(entry) => classify(&entry, home),
+        Err(error) => Some(unreadable(&error)),
+    }))
+}
+
+/// Size and modification time of a file.
+pub(super) fn stamp_of(metadata: &Metadata) -> FileStamp {
+    let since_epoch =
+        metadata.modified().ok().and_then(|time| match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).ok(),
+            Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|ns| -ns),
+        });
+    FileStamp { size_bytes: metadata.len(), modified_ns: since_epoch.unwrap_or(0) }
+}
+
+fn builder(folder: &Path, options: &WalkOptions) -> Result<Walk, IngestError> {
+    let unreadable = |source| IngestError::Folder { path: folder.to_owned(), source };
+    if !std::fs::metadata(folder).map_err(unreadable)?.is_dir() {
+        return Err(IngestError::NotAFolder { path: folder.to_owned() });
+    }
+    // The walk reports this too, but as one bad entry among others.
+    std::fs::read_dir(folder).map_err(unreadable)?;
+    let mut overrides = OverrideBuilder::new(folder);
+    for pattern in &options.exclude {
+        let glob_error = |source| IngestError::Glob { pattern: pattern.clone(), source };
+        overrides.add(&format!("!{pattern}")).map_err(glob_error)?;
+    }
+    let overrides = overrides
+        .build()
+        .map_err(|source| IngestError::Glob { pattern: options.exclude.join(" "), source })?;
+    let mut builder = WalkBuilder::new(folder);
+    builder
+        .standard_filters(!options.no_ignore)
+        .hidden(!options.hidden)
+        // Rules above the folder are not about it: who names a folder means it.
+        .parents(false)
+        .git_global(false)
+        .follow_links(options.follow_links)
+        .max_depth(options.depth_max)
+        .overrides(overrides)
+        .sort_by_file_name(|a, b| a.cmp(b))
+        .filter_entry(|entry| entry.depth() == 0 || !is_excluded(entry));
+    if !options.no_ignore {
+        builder.add_custom_ignore_filename(IGNORE_FILE);
+    }
+    Ok(builder.build())
+}
+
+fn is_excluded(entry: &DirEntry) -> bool {
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    is_folder && EXCLUDED_FOLDERS.iter().any(|name| entry.file_name() == *name)
+}
+
+fn classify(entry: &DirEntry, home: &Path) -> Option<Found> {
+    let kind = entry.file_type()?;
+    if kind.is_dir() {
+        return None;
+    }
+    if kind.is_symlink() {
+        return Some(Found::Link);
+    }
+    if !kind.is_file() {
+        return Some(Found::Other);
+    }
+    let path = entry.path();
+    if !has_image_name(path) && !(path.extension().is_none() && starts_like_an_image(path)) {
+        return Some(Found::Other);
+    }
+    Some(match entry.metadata() {
+        Ok(metadata) => Found::Image(FoundFile {
+            path: path.to_owned(),
+            location: Location::of(path, home),
+            stamp: stamp_of(&metadata),
+        }),
+        Err(error) => Found::Unreadable { path: Some(path.to_owned()), reason: error.to_string() },
+    })
+}
+
+fn has_image_name(path: &Path) -> bool {
+    let extension = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    extension.is_some_and(|ending| EXTENSIONS.contains(&ending.as_str()))
+}
+
+/// A file without an extension is an image if its first bytes say so.
+fn starts_like_an_image(path: &Path) -> bool {
+    let mut start = [0u8; 32];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|length| imaging::is_image_start(&start[..length]))
+}
+
+fn unreadable(error: &ignore::Error) -> Found {
+    let mut path = None;
+    let mut inner = error;
+    loop {
+        inner = match inner {
+            ignore::Error::WithPath { path: at, err } => {
+                path = Some(at.clone());
+                err
+            }
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => err,
+            ignore::Error::Loop { child, .. } => {
+                let reason = "the link leads back to a folder above it".to_owned();
+                return Found::Unreadable { path: Some(child.clone()), reason };
+            }
+            other => return Found::Unreadable { path, reason: other.to_string() },
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path, options: &WalkOptions) -> Vec<String> {
+        walk(folder, folder, options)
+            .unwrap()
+            .filter_map(|found| match found {
+                Found::Image(file) => Some(file.location.to_string()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn folder_with(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, b"x").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn images_come_in_the_order_of_their_names_and_other_files_do_not_come() {
+        let folder =
+            folder_with(&["b/2.PNG", "b/1.jpg", "a.webp", "notes.txt", "c.HEIC", "raw.NEF"]);
+        let found = names(folder.path(), &WalkOptions::default());
+        assert_eq!(found, ["a.webp", "b/1.jpg", "b/2.PNG", "c.HEIC", "raw.NEF"]);
+    }
+
+    #[test]
+    fn hidden_system_and_ignored_files_are_left_out_unless_asked_for() {
+        let folder = folder_with(&[
+            ".hidden.jpg",
+            "@eaDir/thumb.jpg",
+            "node_modules/logo.png",
+            "trash/t.jpg",
+            "keep.jpg",
+        ]);
+        std::fs::write(folder.path().join(IGNORE_FILE), "trash/\n").unwrap();
+        assert_eq!(names(folder.path(), &WalkOptions::default()), ["keep.jpg"]);
+        let all = WalkOptions { hidden: true, no_ignore: true, ..WalkOptions::default() };
+        assert_eq!(names(folder.path(), &all), [".hidden.jpg", "keep.jpg", "trash/t.jpg"]);
+        let excluded = WalkOptions { exclude: vec!["keep*".into()], ..WalkOptions::default() };
+        assert_eq!(names(folder.path(), &excluded), [""; 0]);
+    }
+
+    #[test]
+    fn an_image_without_an_extension_is_found_by_its_first_bytes() {
+        let folder = folder_with(&["README"]);
+        std::fs::write(folder.path().join("scan"), b"\x89PNG\r\n\x1a\n0000").unwrap();
+        assert_eq!(names(folder.path(), &WalkOptions::default()), ["scan"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_loop_of_links_is_reported_and_ends() {
+        let folder = folder_with(&["a/1.jpg"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/up")).unwrap();
+        assert_eq!(names(folder.path(), &WalkOptions::default()), ["a/1.jpg"]);
+        let follow = WalkOptions { follow_links: true, ..WalkOptions::default() };
+        let found: Vec<Found> = walk(folder.path(), folder.path(), &follow).unwrap().collect();
+        let reason = found.iter().find_map(|found| match found {
+            Found::Unreadable { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        });
+        assert_eq!(reason, Some("the link leads back to a folder above it"));
+    }
+
+    #[test]
+    fn a_missing_folder_and_a_file_are_refused() {
+        let folder = folder_with(&["a.jpg"]);
+        let options = WalkOptions::default();
+        let missing = walk(&folder.path().join("no"), folder.path(), &options).err().unwrap();
+        assert!(matches!(missing, IngestError::Folder { .. }), "{missing}");
+        let file = walk(&folder.path().join("a.jpg"), folder.path(), &options).err().unwrap();
+        assert!(matches!(file, IngestError::NotAFolder { .. }), "{file}");
+    }
+}
