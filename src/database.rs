@@ -1,0 +1,338 @@
+//! The public facade: one database directory, opened by one process.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::Error;
+use crate::index::{ExactIndex, VectorIndex};
+use crate::inference::Encoder;
+use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
+use crate::query::{self, Clusters, Corpus, Filter, Hit, LabelCount, Method, Search, TrainReport};
+use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, SpaceId};
+use crate::store::{LabelEntry, Store};
+use crate::vector::Embedding;
+
+mod graph;
+mod stats;
+mod verify;
+
+use graph::GraphState;
+pub use graph::{GRAPH_FROM, GraphPolicy, GraphReport};
+pub use stats::Stats;
+pub use verify::VerifyReport;
+
+/// An image database: a directory with what is known of the images of some folders.
+///
+/// One process at a time has it open; methods take `&self` and may be called
+/// from several threads.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use lookalike::inference::EfficientNetLite;
+/// use lookalike::{Control, Database, IndexOptions, Search};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// # let photos = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/photos/tools");
+/// # for photo in std::fs::read_dir(photos)? {
+/// #     let photo = photo?;
+/// #     std::fs::copy(photo.path(), folder.path().join(photo.file_name()))?;
+/// # }
+/// let encoder = Arc::new(EfficientNetLite::embedded()?);
+/// let database = Database::create(&folder.path().join(".lookalike"), encoder)?;
+/// let folders = [folder.path().to_owned()];
+/// let report = database.index(&folders, &IndexOptions::default(), Control::default())?;
+/// assert!(report.failed.is_empty());
+///
+/// let query = database.images(&Default::default())?[0].clone();
+/// let hits = database.search_image(query.id, &Search::default())?;
+/// assert_eq!(hits.len() as u64, report.added - 1);
+/// assert!(hits[0].score >= hits[1].score);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Database {
+    store: Store,
+    home: PathBuf,
+    encoder: Arc<dyn Encoder>,
+    space: SpaceId,
+    loaded: Mutex<Option<Arc<Loaded>>>,
+}
+
+/// The images in memory, and the index over their vectors. Dropped when the store changes.
+struct Loaded {
+    corpus: Corpus,
+    exact: ExactIndex,
+    graph: GraphState,
+}
+
+impl Loaded {
+    fn index(&self, exact: bool) -> &dyn VectorIndex {
+        match &self.graph {
+            GraphState::Ready(graph) if !exact => graph,
+            _ => &self.exact,
+        }
+    }
+}
+
+/// An image of the database as it is listed.
+pub type ImageRow = query::Row;
+
+impl Database {
+    /// Opens the database in a directory, making it if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Store`] as for [`Store::create`].
+    pub fn create(directory: &Path, encoder: Arc<dyn Encoder>) -> Result<Self, Error> {
+        Self::over(Store::create(directory)?, encoder)
+    }
+
+    /// Opens the database in a directory.
+    ///
+    /// # Errors
+    /// [`Error::Store`] as for [`Store::open`].
+    pub fn open(directory: &Path, encoder: Arc<dyn Encoder>) -> Result<Self, Error> {
+        Self::over(Store::open(directory)?, encoder)
+    }
+
+    fn over(store: Store, encoder: Arc<dyn Encoder>) -> Result<Self, Error> {
+        let known = store.spaces()?.into_iter().find(|(_, space)| space == encoder.space());
+        let space = match known {
+            Some((id, _)) => id,
+            None => store.write(|writer| writer.add_space(encoder.space()))?,
+        };
+        let directory = store.directory();
+        let home = directory
+            .canonicalize()
+            .map_err(|source| Error::File { path: directory.to_owned(), source })?
+            .parent()
+            .map_or_else(|| directory.to_owned(), Path::to_owned);
+        Ok(Self { store, home, encoder, space, loaded: Mutex::new(None) })
+    }
+
+    /// The database directory.
+    pub fn directory(&self) -> &Path {
+        self.store.directory()
+    }
+
+    /// The folder that holds the database directory. Paths below it are stored
+    /// relative to it, so that it can be moved.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// What embeds the images.
+    pub fn encoder(&self) -> &dyn Encoder {
+        &*self.encoder
+    }
+
+    /// Gives the location of an absolute path whose links are resolved.
+    pub fn locate(&self, path: &Path) -> Location {
+        Location::of(path, &self.home)
+    }
+
+    /// Reads new and changed images of folders into the database.
+    ///
+    /// Folders are absolute paths whose links are resolved. Files that cannot
+    /// be read are in the report. What was done is kept whatever happens after.
+    ///
+    /// # Errors
+    /// [`Error::Ingest`].
+    pub fn index(
+        &self,
+        folders: &[PathBuf],
+        options: &IndexOptions,
+        control: Control<'_>,
+    ) -> Result<IngestReport, Error> {
+        self.forget_loaded();
+        let target = Target {
+            store: &self.store,
+            home: &self.home,
+            encoder: &*self.encoder,
+            space: self.space,
+        };
+        Ok(ingest::run(target, folders, options, control)?)
+    }
+
+    /// Finds the images most similar to an image of the database, which is itself no hit.
+    ///
+    /// # Errors
+    /// [`Error::UnknownImage`]; [`Error::Query`].
+    pub fn search_image(&self, id: ImageId, search: &Search) -> Result<Vec<Hit>, Error> {
+        let loaded = self.loaded()?;
+        let row = loaded.corpus.row(id).ok_or(Error::UnknownImage { id })?;
+        let search = Search { exclude_image: Some(id), ..search.clone() };
+        self.search_loaded(&loaded, loaded.corpus.vector(row), &search)
+    }
+
+    /// Finds the images most similar to an embedding of the same space.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn search_embedding(
+        &self,
+        embedding: &Embedding,
+        search: &Search,
+    ) -> Result<Vec<Hit>, Error> {
+        self.search_loaded(&*self.loaded()?, embedding.as_slice(), search)
+    }
+
+    fn search_loaded(
+        &self,
+        loaded: &Loaded,
+        vector: &[f32],
+        search: &Search,
+    ) -> Result<Vec<Hit>, Error> {
+        let index = loaded.index(search.exact);
+        Ok(query::search(&loaded.corpus, index, vector, search, self.encoder.class_names())?)
+    }
+
+    /// Groups the images that pass a filter.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn cluster(&self, filter: &Filter, method: Method, seed: u64) -> Result<Clusters, Error> {
+        let loaded = self.loaded()?;
+        let names = self.encoder.class_names();
+        Ok(query::cluster(&loaded.corpus, filter, method, seed, names)?)
+    }
+
+    /// The images that pass a filter, ordered by number.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn images(&self, filter: &Filter) -> Result<Vec<ImageRow>, Error> {
+        let loaded = self.loaded()?;
+        Ok(query::list(&loaded.corpus, filter, self.encoder.class_names())?)
+    }
+
+    /// An image with what is known of it; `None` for a number that no image has.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn image(&self, id: ImageId) -> Result<Option<ImageRow>, Error> {
+        Ok(self.loaded()?.corpus.row(id).cloned())
+    }
+
+    /// The images whose files are all missing, ordered by number.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn missing_images(&self) -> Result<Vec<(ImageId, Location)>, Error> {
+        let mut missing = Vec::new();
+        for entry in self.store.locations() {
+            let (location, record) = entry?;
+            if let LocationState::Missing(id) = record.state {
+                missing.push((id, location));
+            }
+        }
+        missing.sort();
+        Ok(missing)
+    }
+
+    /// The files that the last runs of [`Database::index`] could not read.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn failed_files(&self) -> Result<Vec<Failure>, Error> {
+        let mut failures = Vec::new();
+        for entry in self.store.locations() {
+            let (location, record) = entry?;
+            if let LocationState::Failed { reason, .. } = record.state {
+                failures.push(Failure { path: location.to_path(&self.home), reason });
+            }
+        }
+        Ok(failures)
+    }
+
+    /// The stored embedding of an image.
+    ///
+    /// # Errors
+    /// [`Error::UnknownImage`].
+    pub fn embedding(&self, id: ImageId) -> Result<Embedding, Error> {
+        self.store.embedding(self.space, id)?.ok_or(Error::UnknownImage { id })
+    }
+
+    /// The number of the image in a file: by its place, else by its content.
+    ///
+    /// # Errors
+    /// [`Error::NotIndexed`]; [`Error::File`] when the file cannot be read.
+    pub fn image_at(&self, path: &Path) -> Result<ImageId, Error> {
+        if let Some(record) = self.store.location(&self.locate(path))? {
+            if let LocationState::Present(id) = record.state {
+                return Ok(id);
+            }
+        }
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        self.store
+            .image_id(&ContentHash::of(&bytes))?
+            .ok_or_else(|| Error::NotIndexed { path: path.to_owned() })
+    }
+
+    /// Gives images a label, or takes it away, durably.
+    ///
+    /// # Errors
+    /// [`Error::UnknownImage`], and then no label is changed.
+    pub fn label(&self, label: Option<&str>, images: &[ImageId]) -> Result<(), Error> {
+        let mut entries = Vec::new();
+        for &id in images {
+            let record = self.store.image(id)?.ok_or(Error::UnknownImage { id })?;
+            let label = label.map(str::to_owned);
+            entries.push(LabelEntry { image: record.hash.to_string(), label });
+        }
+        self.forget_loaded();
+        Ok(self.store.label(&entries)?)
+    }
+
+    /// The labels of the user with their numbers of indexed images, ordered by name.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn labels(&self) -> Result<Vec<LabelCount>, Error> {
+        Ok(query::count_labels(self.loaded()?.corpus.rows()))
+    }
+
+    /// Trains a random forest on the labelled images and stores it.
+    ///
+    /// # Errors
+    /// [`Error::Query`]: [`TooFewLabels`](crate::query::QueryError::TooFewLabels) above all.
+    pub fn train_labels(&self, seed: u64) -> Result<TrainReport, Error> {
+        Ok(query::train_labels(&self.loaded()?.corpus, &self.store, seed)?)
+    }
+
+    /// Labels all images that the user has not labelled, and stores the labels.
+    ///
+    /// # Errors
+    /// [`Error::Query`]: [`NoForest`](crate::query::QueryError::NoForest),
+    /// [`ForestMismatch`](crate::query::QueryError::ForestMismatch).
+    pub fn predict_labels(&self) -> Result<Vec<(ImageId, Prediction)>, Error> {
+        let predictions = query::predict_labels(&self.loaded()?.corpus, &self.store)?;
+        self.forget_loaded();
+        Ok(predictions)
+    }
+
+    /// Loads images and index on first use.
+    fn loaded(&self) -> Result<Arc<Loaded>, Error> {
+        let mut slot = self.loaded_slot();
+        if let Some(loaded) = &*slot {
+            return Ok(loaded.clone());
+        }
+        let corpus = Corpus::load(&self.store, self.space, self.encoder.space())?;
+        let exact = ExactIndex::new(corpus.vectors().clone());
+        let graph = GraphState::load(&self.graph_path(), corpus.vectors());
+        let loaded = Arc::new(Loaded { corpus, exact, graph });
+        *slot = Some(loaded.clone());
+        Ok(loaded)
+    }
+
+    fn forget_loaded(&self) {
+        *self.loaded_slot() = None;
+    }
+
+    fn loaded_slot(&self) -> MutexGuard<'_, Option<Arc<Loaded>>> {
+        // The slot is replaced as a whole, so a panic elsewhere cannot leave it half-filled.
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,54 @@
+//! The one error of the library, around those of its parts.
+
+use std::path::PathBuf;
+
+use crate::index::{IndexError, SnapshotError};
+use crate::inference::InferenceError;
+use crate::ingest::IngestError;
+use crate::query::QueryError;
+use crate::record::ImageId;
+use crate::store::StoreError;
+
+/// Anything that can go wrong in a [`Database`](crate::Database).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {path:?}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is not in the database.
+    #[error("{path:?} is not in the database: `lookalike index` its folder first")]
+    NotIndexed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no image with this number.
+    #[error("there is no image {id} in the database: `lookalike list` shows the numbers")]
+    UnknownImage {
+        /// The number.
+        id: ImageId,
+    },
+    /// The vector graph cannot be written.
+    #[error("cannot write the vector graph")]
+    Snapshot(#[source] SnapshotError),
+    /// Building the vector graph failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Indexing failed.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// A query failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A network failed.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+}

@@ -1,0 +1,64 @@
+//! Why a question has no answer.
+
+use crate::index::IndexError;
+use crate::learn::LearnError;
+use crate::store::StoreError;
+
+/// An error of a query.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// No class of the network has this name.
+    #[error("no class of the network is called {name:?}{}", suggestion(.similar))]
+    UnknownClass {
+        /// The name that was asked for.
+        name: String,
+        /// Classes with a similar name.
+        similar: Vec<String>,
+    },
+    /// No image has this label.
+    #[error("no image is labelled {name:?}{}", suggestion(.similar))]
+    UnknownLabel {
+        /// The label that was asked for.
+        name: String,
+        /// Labels that there are.
+        similar: Vec<String>,
+    },
+    /// There is nothing to work on.
+    #[error("the database holds no images: `lookalike index FOLDER` adds some")]
+    NoImages,
+    /// There are no labelled images to learn from.
+    #[error(
+        "{found} labels on indexed images, at least two labels are needed: \
+         `lookalike label add LABEL IMAGE...` gives one"
+    )]
+    TooFewLabels {
+        /// Distinct labels on indexed images.
+        found: usize,
+    },
+    /// No forest has been trained.
+    #[error("no forest has been trained: `lookalike label train` trains one")]
+    NoForest,
+    /// The stored forest belongs to other embeddings or is damaged.
+    #[error("the stored forest does not fit: {reason}; `lookalike label train` trains a new one")]
+    ForestMismatch {
+        /// What does not fit.
+        reason: String,
+    },
+    /// The vector index refused.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The learner refused.
+    #[error(transparent)]
+    Learn(#[from] LearnError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn suggestion(similar: &[String]) -> String {
+    if similar.is_empty() {
+        return String::new();
+    }
+    format!("; there are: {}", similar.join(", "))
+}

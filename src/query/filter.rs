@@ -1,0 +1,172 @@
+//! Which images a query is about.
+
+use super::{Corpus, QueryError, Row};
+use crate::index::NodeFilter;
+use crate::record::{ClassId, Location};
+
+/// A class counts for an image from this probability on: below it, the
+/// network's list of five is mostly noise.
+const CLASS_PROBABILITY_MIN: f32 = 0.05;
+
+/// Names that an error suggests, at most.
+const SUGGESTIONS_MAX: usize = 8;
+
+/// Conditions that an image must meet, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// It has a file in this folder or below.
+    pub under: Option<Location>,
+    /// One of its classes (with at least 5 %) has this word or these words in its name.
+    pub class: Option<String>,
+    /// It has this label, the user's or else the forest's.
+    pub label: Option<String>,
+}
+
+impl Filter {
+    /// Resolves the names against what the database and the network know.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`]: a name that
+    /// nothing can match is a mistake, not an empty result.
+    pub(super) fn resolve(
+        &self,
+        corpus: &Corpus,
+        class_names: &[String],
+    ) -> Result<ResolvedFilter<'_>, QueryError> {
+        let classes = match &self.class {
+            Some(name) => Some(matching_classes(name, class_names)?),
+            None => None,
+        };
+        if let Some(name) = &self.label {
+            check_label(name, corpus)?;
+        }
+        Ok(ResolvedFilter { filter: self, classes })
+    }
+}
+
+/// The images of a corpus that pass a filter and still have a file, ordered by number.
+///
+/// # Errors
+/// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
+pub fn list(
+    corpus: &Corpus,
+    filter: &Filter,
+    class_names: &[String],
+) -> Result<Vec<Row>, QueryError> {
+    let filter = filter.resolve(corpus, class_names)?;
+    Ok(corpus.rows().iter().filter(|row| filter.passes(row)).cloned().collect())
+}
+
+/// A filter whose names are known to exist.
+pub(super) struct ResolvedFilter<'a> {
+    filter: &'a Filter,
+    classes: Option<Vec<ClassId>>,
+}
+
+impl ResolvedFilter<'_> {
+    /// Whether an image that still has a file meets the conditions.
+    pub(super) fn passes(&self, row: &Row) -> bool {
+        self.locations(row).next().is_some() && self.has_class(row) && self.has_label(row)
+    }
+
+    /// The image's files that meet the condition on the folder.
+    pub(super) fn locations<'r>(&self, row: &'r Row) -> impl Iterator<Item = &'r Location> {
+        let under = self.filter.under.as_ref();
+        row.locations
+            .iter()
+            .filter(move |location| under.is_none_or(|folder| location.is_under(folder)))
+    }
+
+    /// The nodes with at least one image that passes.
+    pub(super) fn nodes(&self, corpus: &Corpus) -> NodeFilter {
+        let mut nodes = NodeFilter::none(corpus.vectors().len());
+        for row in corpus.rows().iter().filter(|row| self.passes(row)) {
+            nodes.insert(row.node);
+        }
+        nodes
+    }
+
+    fn has_class(&self, row: &Row) -> bool {
+        let Some(wanted) = &self.classes else { return true };
+        let mut classes = row.record.classes.iter();
+        classes.any(|score| {
+            score.probability >= CLASS_PROBABILITY_MIN && wanted.contains(&score.class)
+        })
+    }
+
+    fn has_label(&self, row: &Row) -> bool {
+        match &self.filter.label {
+            Some(label) => row.effective_label() == Some(label),
+            None => true,
+        }
+    }
+}
+
+/// Classes whose name holds `name` as whole words, in any case.
+fn matching_classes(name: &str, class_names: &[String]) -> Result<Vec<ClassId>, QueryError> {
+    let wanted = words(name);
+    let is_match = |class: &String| {
+        let found = words(class);
+        !wanted.is_empty() && found.windows(wanted.len()).any(|window| window == wanted)
+    };
+    let classes: Vec<ClassId> = class_names
+        .iter()
+        .zip(0..)
+        .filter(|(class, _)| is_match(class))
+        .map(|(_, index)| ClassId(index))
+        .collect();
+    if !classes.is_empty() {
+        return Ok(classes);
+    }
+    let lower = name.to_lowercase();
+    let similar = class_names.iter().filter(|class| class.to_lowercase().contains(&lower));
+    Err(QueryError::UnknownClass {
+        name: name.to_owned(),
+        similar: similar.take(SUGGESTIONS_MAX).cloned().collect(),
+    })
+}
+
+fn words(text: &str) -> Vec<String> {
+    let split = text.split(|c: char| !c.is_alphanumeric());
+    split.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+}
+
+fn check_label(name: &str, corpus: &Corpus) -> Result<(), QueryError> {
+    let mut labels: Vec<&str> = corpus.rows().iter().filter_map(Row::effective_label).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    if labels.contains(&name) {
+        return Ok(());
+    }
+    let similar = labels.into_iter().take(SUGGESTIONS_MAX).map(str::to_owned).collect();
+    Err(QueryError::UnknownLabel { name: name.to_owned(), similar })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<String> {
+        ["tiger cat", "Egyptian cat", "catamaran", "soft-coated wheaten terrier"]
+            .map(str::to_owned)
+            .to_vec()
+    }
+
+    #[test]
+    fn a_class_is_found_by_its_words_in_any_case() {
+        let ids = |name| -> Vec<u16> {
+            matching_classes(name, &names()).unwrap().iter().map(|class| class.0).collect()
+        };
+        assert_eq!(ids("cat"), [0, 1]);
+        assert_eq!(ids("Tiger Cat"), [0]);
+        assert_eq!(ids("coated wheaten"), [3]);
+    }
+
+    #[test]
+    fn an_unknown_class_is_an_error_with_similar_names() {
+        let error = matching_classes("catama", &names()).unwrap_err();
+        let QueryError::UnknownClass { similar, .. } = error else { panic!("{error}") };
+        assert_eq!(similar, ["catamaran"]);
+        assert!(matching_classes("", &names()).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! Questions over stored embeddings: neighbors, clusters, labels.
+//!
+//! Everything here works on a [`Corpus`], the images of one space loaded into memory.
+
+mod clusters;
+mod corpus;
+mod error;
+mod filter;
+mod given;
+mod labels;
+mod neighbors;
+
+pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
+pub use corpus::{Corpus, Row};
+pub use error::QueryError;
+pub use filter::{Filter, list};
+pub use given::{GivenError, classify_file, embed_file};
+pub use labels::{LabelCount, TrainReport, count_labels, predict_labels, train_labels};
+pub use neighbors::{Hit, Search, search};
