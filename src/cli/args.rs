@@ -1,0 +1,275 @@
+//! What can be typed: flags and subcommands, nothing resolved yet.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Image similarity search over your own folders: offline, one binary.
+#[derive(Debug, Parser)]
+#[command(name = "lookalike", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 found or done, 1 nothing found, 2 something failed.\n\
+    `lookalike help COMMAND` says more about a command.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GlobalArgs {
+    /// Database directory [default: `.lookalike` in the folder or above it]
+    #[arg(long, global = true, value_name = "PATH", env = "LOOKALIKE_DB")]
+    pub(super) db: Option<PathBuf>,
+    /// Print one JSON object per line
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    pub(super) quiet: bool,
+    /// Threads to use [default: one for each core]
+    #[arg(long, global = true, value_name = "N")]
+    pub(super) threads: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Read new and changed images of folders into the database
+    Index(IndexArgs),
+    /// Find the images that look like a given one
+    Search(SearchArgs),
+    /// Group the images that belong together
+    Cluster(ClusterArgs),
+    /// Name images by hand, and let a random forest name the rest
+    #[command(subcommand)]
+    Label(LabelCommand),
+    /// Say what is on images, in the database or not
+    Classify(ClassifyArgs),
+    /// List the images of the database
+    List(ListArgs),
+    /// Print the embedding of images, in the database or not
+    Embed(EmbedArgs),
+    /// Show what the database holds
+    Stats,
+    /// Check the database, and the recall of its index against an exact scan
+    Verify(VerifyArgs),
+    /// Measure retrieval: precision of neighbors, with folders as classes
+    Eval(EvalArgs),
+    /// Save what is readable of a damaged database
+    Repair,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IndexArgs {
+    /// Folders to index [default: the folder of the database, else the current folder]
+    #[arg(value_name = "DIR")]
+    pub(super) folders: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) walk: WalkArgs,
+    /// Vector index: a graph pays from about 50,000 images on
+    #[arg(long, value_enum, default_value_t = IndexKind::Auto, value_name = "KIND")]
+    pub(super) vector_index: IndexKind,
+    /// Exit with status 2 if any file could not be read
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WalkArgs {
+    /// Leave out what matches this glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(super) exclude: Vec<String>,
+    /// Look into hidden files and folders too
+    #[arg(long)]
+    pub(super) hidden: bool,
+    /// Follow symbolic links
+    #[arg(long)]
+    pub(super) follow: bool,
+    /// Do not read .gitignore, .ignore and .lookalikeignore
+    #[arg(long)]
+    pub(super) no_ignore: bool,
+    /// Folders to descend below DIR, at most
+    #[arg(long, value_name = "N")]
+    pub(super) max_depth: Option<usize>,
+    /// Largest image that is read, in millions of pixels
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(super) max_megapixels: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum IndexKind {
+    /// Graph for many images, exact scan for few
+    Auto,
+    /// Exact scan
+    Exact,
+    /// HNSW graph
+    Graph,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// Image to search for, any file; `-` reads it from standard input
+    #[arg(value_name = "IMAGE", required_unless_present = "id", conflicts_with = "id")]
+    pub(super) image: Option<PathBuf>,
+    /// Search for the image with this number
+    #[arg(long, value_name = "N")]
+    pub(super) id: Option<u64>,
+    /// Folder to search; indexed first if need be
+    #[arg(long = "in", value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+    /// Hits, at most
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 10)]
+    pub(super) top: usize,
+    /// Lowest score of a hit: cosine similarity, -1 to 1
+    #[arg(long, value_name = "S", allow_negative_numbers = true, value_parser = parse_score)]
+    pub(super) min_score: Option<f32>,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    /// Scan exactly even if there is a graph
+    #[arg(long)]
+    pub(super) exact: bool,
+    /// Print paths only
+    #[arg(long, short = 'f', conflicts_with = "json")]
+    pub(super) files_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FilterArgs {
+    /// Only images in this folder or below
+    #[arg(long, value_name = "PATH")]
+    pub(super) under: Option<PathBuf>,
+    /// Only images on which the network sees this class, such as `cat`
+    #[arg(long, value_name = "NAME")]
+    pub(super) class: Option<String>,
+    /// Only images with this label
+    #[arg(long, value_name = "NAME")]
+    pub(super) label: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClusterArgs {
+    /// How to group
+    #[arg(long, value_enum, default_value_t = ClusterMethod::Kmeans, value_name = "METHOD")]
+    pub(super) method: ClusterMethod,
+    /// Clusters of k-means [default: chosen by silhouette]
+    #[arg(long, short, value_name = "N")]
+    pub(super) k: Option<usize>,
+    /// Radius of DBSCAN as distance of unit vectors, 0 to 2 [default: knee of the k-distances]
+    #[arg(long, value_name = "D", allow_negative_numbers = true)]
+    pub(super) eps: Option<f32>,
+    /// Images within the radius that make a core of DBSCAN [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(super) min_points: Option<usize>,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+    /// Members shown of each cluster; all of them with --json
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) show: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClusterMethod {
+    /// Every image belongs to a cluster
+    Kmeans,
+    /// Images in thin places belong to none
+    Dbscan,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LabelCommand {
+    /// Give images a label
+    Add {
+        /// The label
+        label: String,
+        /// Files in the database, or `#N` for an image's number
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<PathBuf>,
+    },
+    /// Take the label of images away
+    Remove {
+        /// Files in the database, or `#N` for an image's number
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<PathBuf>,
+    },
+    /// List the labels with their numbers of images
+    List,
+    /// Train a random forest on the labelled images
+    Train {
+        /// Seed of everything random
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        seed: u64,
+    },
+    /// Let the forest label all other images
+    Predict {
+        /// Show only images with at least this share of the votes, 0 to 1
+        #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+        min_share: f32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ClassifyArgs {
+    /// Image files; `-` reads one from standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+    /// Classes shown of each image
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 5)]
+    pub(super) top: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    /// List images whose files are all missing instead
+    #[arg(long, conflicts_with_all = ["under", "class", "label", "failed"])]
+    pub(super) missing: bool,
+    /// List files that could not be read, with the reasons, instead
+    #[arg(long, conflicts_with_all = ["under", "class", "label"])]
+    pub(super) failed: bool,
+    /// Print the stored embeddings too
+    #[arg(long, requires = "json")]
+    pub(super) embeddings: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EmbedArgs {
+    /// Image files; `-` reads one from standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    /// Images that query the index to measure its recall
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(super) queries: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    /// Folder whose sub-folders are the classes; indexed first if need be
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+}
+
+fn parse_score(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(score) if (-1.0..=1.0).contains(&score) => Ok(score),
+        _ => Err("a score lies between -1 and 1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

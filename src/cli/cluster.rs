@@ -1,0 +1,170 @@
+//! `lookalike cluster`: images that belong together.
+
+use std::collections::HashMap;
+
+use lookalike::record::ImageId;
+use lookalike::{Cluster, Clusters, Database, Method};
+use serde::Serialize;
+
+use super::args::{ClusterArgs, ClusterMethod, GlobalArgs};
+use super::output::{Output, counted, shown};
+use super::{Outcome, locate, session};
+
+/// A cluster as `--json` prints it.
+#[derive(Serialize)]
+struct ClusterLine {
+    cluster: usize,
+    size: usize,
+    cohesion: f32,
+    medoid: String,
+    classes: Vec<ClassLine>,
+    members: Vec<MemberLine>,
+}
+
+#[derive(Serialize)]
+struct ClassLine {
+    class: String,
+    probability: f32,
+}
+
+#[derive(Serialize)]
+struct MemberLine {
+    path: String,
+    score: f32,
+}
+
+/// The images in no cluster as `--json` prints them.
+#[derive(Serialize)]
+struct NoiseLine {
+    cluster: Option<usize>,
+    size: usize,
+    members: Vec<String>,
+}
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    args: &ClusterArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let database = session::open_here(global)?;
+    let filter = session::filter(&database, &args.filter)?;
+    let method = match args.method {
+        ClusterMethod::Kmeans => Method::KMeans { k: args.k },
+        ClusterMethod::Dbscan => Method::Dbscan { eps: args.eps, min_points: args.min_points },
+    };
+    let clusters = database.cluster(&filter, method, args.seed)?;
+    let paths = Paths::load(&database, &filter)?;
+    headline(&clusters, output);
+    for (cluster, number) in clusters.clusters.iter().zip(1..) {
+        if output.json {
+            output.object(&line(&database, &paths, cluster, number))?;
+        } else {
+            print(&database, &paths, cluster, number, args.show, output)?;
+        }
+    }
+    if !clusters.noise.is_empty() {
+        print_noise(&paths, &clusters.noise, args.show, output)?;
+    }
+    Ok(if clusters.clusters.is_empty() { Outcome::Nothing } else { Outcome::Done })
+}
+
+/// First path of each image.
+struct Paths(HashMap<ImageId, std::path::PathBuf>);
+
+impl Paths {
+    fn load(database: &Database, filter: &lookalike::Filter) -> anyhow::Result<Self> {
+        let rows = database.images(filter)?.into_iter();
+        let paths =
+            rows.filter_map(|row| Some((row.id, row.locations.first()?.to_path(database.home()))));
+        Ok(Self(paths.collect()))
+    }
+
+    fn of(&self, id: ImageId) -> std::path::PathBuf {
+        self.0.get(&id).cloned().unwrap_or_default()
+    }
+
+    fn text(&self, id: ImageId) -> String {
+        locate::display_path(&self.of(id)).to_string_lossy().into_owned()
+    }
+}
+
+fn headline(clusters: &Clusters, output: &Output) {
+    let how = match clusters.method {
+        Method::KMeans { .. } => "k-means".to_owned(),
+        Method::Dbscan { eps, min_points } => format!(
+            "DBSCAN, eps {:.3}, min-points {}",
+            eps.unwrap_or_default(),
+            min_points.unwrap_or_default()
+        ),
+    };
+    let silhouette = match clusters.silhouette {
+        Some(value) => format!(", silhouette {value:.3}"),
+        None => String::new(),
+    };
+    let count = counted(clusters.clusters.len() as u64, "cluster");
+    let noise = counted(clusters.noise.len() as u64, "image");
+    output.note(format_args!("{count} ({how}{silhouette}), {noise} in none"));
+}
+
+fn line(database: &Database, paths: &Paths, cluster: &Cluster, number: usize) -> ClusterLine {
+    ClusterLine {
+        cluster: number,
+        size: cluster.members.len(),
+        cohesion: cluster.cohesion,
+        medoid: paths.text(cluster.medoid),
+        classes: class_names(database, cluster)
+            .map(|(class, probability)| ClassLine { class, probability })
+            .collect(),
+        members: cluster
+            .members
+            .iter()
+            .map(|member| MemberLine { path: paths.text(member.id), score: member.score })
+            .collect(),
+    }
+}
+
+fn print(
+    database: &Database,
+    paths: &Paths,
+    cluster: &Cluster,
+    number: usize,
+    show: usize,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let names: Vec<String> = class_names(database, cluster).map(|(name, _)| name).collect();
+    let size = counted(cluster.members.len() as u64, "image");
+    output.line(format!(
+        "cluster {number}: {size}, cohesion {:.3}: {}",
+        cluster.cohesion,
+        names.join(", ")
+    ))?;
+    // The medoid is the first of the members: it is closest to itself.
+    for member in cluster.members.iter().take(show) {
+        output.line(format!("  {:.4}  {}", member.score, shown(&paths.of(member.id))))?;
+    }
+    Ok(())
+}
+
+fn class_names(database: &Database, cluster: &Cluster) -> impl Iterator<Item = (String, f32)> {
+    let names = database.encoder().class_names();
+    cluster.classes.iter().filter_map(|(class, probability)| {
+        Some((names.get(usize::from(class.0))?.clone(), *probability))
+    })
+}
+
+fn print_noise(
+    paths: &Paths,
+    noise: &[ImageId],
+    show: usize,
+    output: &Output,
+) -> anyhow::Result<()> {
+    if output.json {
+        let members = noise.iter().map(|id| paths.text(*id)).collect();
+        return output.object(&NoiseLine { cluster: None, size: noise.len(), members });
+    }
+    output.line(format!("in no cluster: {}", counted(noise.len() as u64, "image")))?;
+    for id in noise.iter().take(show) {
+        output.line(format!("          {}", shown(&paths.of(*id))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! `lookalike index`: reads folders into the database.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use lookalike::{Control, Database, GraphPolicy, IndexOptions, IngestReport, WalkOptions};
+
+use super::args::{GlobalArgs, IndexArgs, IndexKind, WalkArgs};
+use super::output::{Output, counted, shown, thousands};
+use super::{Outcome, locate, progress, session};
+
+/// Failures that are printed; all of them are in `lookalike list --failed`.
+const FAILURES_SHOWN: usize = 10;
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    args: &IndexArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let (directory, folders) = resolve(global, args)?;
+    progress::listen_for_interrupt()?;
+    let database = Database::create(&directory, session::encoder()?)?;
+    let report = index(&database, &folders, &options(global, &args.walk), output)?;
+    let policy = match args.vector_index {
+        IndexKind::Auto => GraphPolicy::Auto,
+        IndexKind::Exact => GraphPolicy::Never,
+        IndexKind::Graph => GraphPolicy::Always,
+    };
+    if !report.interrupted {
+        build_graph(&database, policy, output)?;
+    }
+    if output.json {
+        output.object(&report)?;
+    } else {
+        summarise(&report, output);
+    }
+    if report.interrupted {
+        output.note("stopped early: run the same command again to go on");
+        return Ok(Outcome::Failed);
+    }
+    Ok(if args.strict && !report.failed.is_empty() { Outcome::Failed } else { Outcome::Done })
+}
+
+/// Indexes folders with a progress bar.
+///
+/// # Errors
+/// Those of the library.
+pub(super) fn index(
+    database: &Database,
+    folders: &[PathBuf],
+    options: &IndexOptions,
+    output: &Output,
+) -> anyhow::Result<IngestReport> {
+    let bar = progress::bar("images", output.quiet);
+    bar.set_message("indexing");
+    let on_progress = |progress: &lookalike::Progress| {
+        bar.set_length(progress.queued);
+        bar.set_position(progress.done);
+        bar.set_message(if progress.scanned { "indexing" } else { "scanning" });
+    };
+    let control = Control { cancelled: &progress::interrupted, on_progress: &on_progress };
+    let report = database.index(folders, options, control);
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Builds the vector graph if the policy asks for one.
+///
+/// # Errors
+/// Those of the library.
+fn build_graph(database: &Database, policy: GraphPolicy, output: &Output) -> anyhow::Result<()> {
+    let bar = progress::bar("vectors", output.quiet);
+    let built = database.update_graph(policy, &progress::interrupted, &|phase, done, total| {
+        bar.set_message(phase.to_owned());
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    if let Some(report) = built? {
+        output.note(format_args!("{report}"));
+    }
+    Ok(())
+}
+
+/// Library options from what was typed.
+pub(super) fn options(global: &GlobalArgs, walk: &WalkArgs) -> IndexOptions {
+    let mut options = IndexOptions {
+        walk: WalkOptions {
+            hidden: walk.hidden,
+            follow_links: walk.follow,
+            no_ignore: walk.no_ignore,
+            exclude: walk.exclude.clone(),
+            depth_max: walk.max_depth,
+        },
+        ..IndexOptions::default()
+    };
+    if let Some(threads) = global.threads {
+        options.threads = threads.get();
+    }
+    options.limits.pixels_max = u64::from(walk.max_megapixels) * 1_000_000;
+    options
+}
+
+/// The database and the folders that a command line means.
+fn resolve(global: &GlobalArgs, args: &IndexArgs) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
+    if args.folders.is_empty() {
+        return resolve_without_folder(global);
+    }
+    let mut folders = Vec::new();
+    let mut directories = Vec::new();
+    for folder in &args.folders {
+        directories.push(locate::for_indexing(global.db.as_deref(), folder)?);
+        folders.push(locate::absolute(folder)?);
+    }
+    directories.sort();
+    directories.dedup();
+    match directories.as_slice() {
+        [directory] => Ok((directory.clone(), folders)),
+        _ => bail!(
+            "these folders would each get a database of their own: \
+             give --db PATH to keep them in one"
+        ),
+    }
+}
+
+fn resolve_without_folder(global: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
+    let here = std::env::current_dir()?.canonicalize()?;
+    let directory = locate::for_indexing(global.db.as_deref(), &here)?;
+    let home = directory.parent().filter(|home| here.starts_with(home));
+    let folder = home.map_or(here.clone(), PathBuf::from);
+    Ok((directory, vec![folder]))
+}
+
+/// Says in a few lines what a run did.
+pub(super) fn summarise(report: &IngestReport, output: &Output) {
+    let seconds = report.elapsed.as_secs_f64();
+    let mut parts = vec![format!("{} added", thousands(report.added))];
+    let others = [
+        (report.changed, "changed"),
+        (report.unchanged, "unchanged"),
+        (report.moved, "moved"),
+        (report.copied, "copied"),
+        (report.missing, "missing"),
+        (report.failed.len() as u64, "failed"),
+    ];
+    for (count, what) in others {
+        if count > 0 {
+            parts.push(format!("{} {what}", thousands(count)));
+        }
+    }
+    let rate = report.embedded as f64 / seconds.max(0.001);
+    let embedded = counted(report.embedded, "image");
+    output.note(format_args!(
+        "{} ({embedded} embedded in {seconds:.1} s, {rate:.1}/s)",
+        parts.join(", ")
+    ));
+    if report.links_skipped > 0 {
+        let links = counted(report.links_skipped, "symbolic link");
+        output.note(format_args!("{links} not followed (--follow does)"));
+    }
+    for folder in &report.offline {
+        output.note(format_args!(
+            "{} holds no image any more: taken for an unplugged volume, nothing is forgotten",
+            shown(folder)
+        ));
+    }
+    for failure in report.failed.iter().take(FAILURES_SHOWN) {
+        output.warn(format_args!("cannot read {}: {}", shown(&failure.path), failure.reason));
+    }
+    if report.failed.len() > FAILURES_SHOWN {
+        let rest = report.failed.len() - FAILURES_SHOWN;
+        output.note(format_args!("and {rest} more: `lookalike list --failed` shows all"));
+    }
+}

@@ -1,0 +1,133 @@
+//! `lookalike list`: what is in the database, image by image.
+
+use lookalike::record::{ContentHash, ImageId};
+use lookalike::{Database, ImageRow};
+use serde::Serialize;
+
+use super::args::{GlobalArgs, ListArgs};
+use super::output::{Output, shown};
+use super::{Outcome, locate, session};
+
+/// An image as `--json` prints it.
+#[derive(Serialize)]
+struct ImageLine {
+    id: ImageId,
+    hash: ContentHash,
+    paths: Vec<String>,
+    format: String,
+    width_px: u32,
+    height_px: u32,
+    size_bytes: u64,
+    orientation: u8,
+    captured_at: Option<String>,
+    camera: Option<String>,
+    classes: Vec<ClassLine>,
+    label: Option<String>,
+    predicted_label: Option<String>,
+    vote_share: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedding: Option<Vec<f32>>,
+}
+
+#[derive(Serialize)]
+struct ClassLine {
+    class: String,
+    probability: f32,
+}
+
+/// A missing image as `--json` prints it.
+#[derive(Serialize)]
+struct MissingLine {
+    id: ImageId,
+    path: String,
+}
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    args: &ListArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let database = session::open_here(global)?;
+    let found = if args.failed {
+        list_failed(&database, output)?
+    } else if args.missing {
+        list_missing(&database, output)?
+    } else {
+        list_images(&database, args, output)?
+    };
+    Ok(if found { Outcome::Done } else { Outcome::Nothing })
+}
+
+fn list_images(database: &Database, args: &ListArgs, output: &Output) -> anyhow::Result<bool> {
+    let rows = database.images(&session::filter(database, &args.filter)?)?;
+    for row in &rows {
+        if output.json {
+            output.object(&line(database, row, args.embeddings)?)?;
+        } else {
+            let id = row.id.to_string();
+            for location in &row.locations {
+                output.line(format!("{id:>7}  {}", shown(&location.to_path(database.home()))))?;
+            }
+        }
+    }
+    Ok(!rows.is_empty())
+}
+
+fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result<ImageLine> {
+    let names = database.encoder().class_names();
+    let paths = row.locations.iter().map(|location| {
+        let path = location.to_path(database.home());
+        locate::display_path(&path).to_string_lossy().into_owned()
+    });
+    let classes = row.record.classes.iter().filter_map(|score| {
+        let class = names.get(usize::from(score.class.0))?.clone();
+        Some(ClassLine { class, probability: score.probability })
+    });
+    let embedding = match embeddings {
+        true => Some(database.embedding(row.id)?.as_slice().to_vec()),
+        false => None,
+    };
+    Ok(ImageLine {
+        id: row.id,
+        hash: row.record.hash,
+        paths: paths.collect(),
+        format: row.record.format.clone(),
+        width_px: row.record.width_px,
+        height_px: row.record.height_px,
+        size_bytes: row.record.size_bytes,
+        orientation: row.record.orientation,
+        captured_at: row.record.captured_at.clone(),
+        camera: row.record.camera.clone(),
+        classes: classes.collect(),
+        label: row.label.clone(),
+        predicted_label: row.prediction.as_ref().map(|prediction| prediction.label.clone()),
+        vote_share: row.prediction.as_ref().map(|prediction| prediction.vote_share),
+        embedding,
+    })
+}
+
+fn list_failed(database: &Database, output: &Output) -> anyhow::Result<bool> {
+    let failures = database.failed_files()?;
+    for failure in &failures {
+        if output.json {
+            output.object(failure)?;
+        } else {
+            output.line(format!("{}: {}", shown(&failure.path), failure.reason))?;
+        }
+    }
+    Ok(!failures.is_empty())
+}
+
+fn list_missing(database: &Database, output: &Output) -> anyhow::Result<bool> {
+    let missing = database.missing_images()?;
+    for (id, location) in &missing {
+        let path = location.to_path(database.home());
+        if output.json {
+            let path = locate::display_path(&path).to_string_lossy().into_owned();
+            output.object(&MissingLine { id: *id, path })?;
+        } else {
+            output.line(format!("{:>7}  {}", id.to_string(), shown(&path)))?;
+        }
+    }
+    Ok(!missing.is_empty())
+}

@@ -1,0 +1,77 @@
+//! The command line: parses, asks the library, prints.
+
+mod args;
+mod classify;
+mod cluster;
+mod eval;
+mod index;
+mod label;
+mod list;
+mod locate;
+mod output;
+mod progress;
+mod search;
+mod session;
+mod stats;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use output::Output;
+
+/// How a command ended, as grep has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Found or done: 0.
+    Done,
+    /// Nothing found: 1.
+    Nothing,
+    /// Something failed, even if the rest went on: 2.
+    Failed,
+}
+
+/// Runs the program with the arguments of the process.
+pub(crate) fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output { json: arguments.global.json, quiet: arguments.global.quiet };
+    match dispatch(arguments, &output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Nothing) => ExitCode::from(1),
+        Ok(Outcome::Failed) => ExitCode::from(2),
+        // Whoever reads has seen enough: `lookalike list | head` is no failure.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.warn(format_args!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
+    let global = &arguments.global;
+    if let Some(threads) = global.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global()?;
+    }
+    match arguments.command {
+        Command::Index(args) => index::run(global, &args, output),
+        Command::Search(args) => search::run(global, &args, output),
+        Command::Cluster(args) => cluster::run(global, &args, output),
+        Command::Label(command) => label::run(global, &command, output),
+        Command::Classify(args) => classify::classify(&args, output),
+        Command::Embed(args) => classify::embed(&args, output),
+        Command::List(args) => list::run(global, &args, output),
+        Command::Stats => stats::run(global, output),
+        Command::Verify(args) => verify::run(global, &args, output),
+        Command::Eval(args) => eval::run(global, &args, output),
+        Command::Repair => verify::repair(global, output),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
