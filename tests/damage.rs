@@ -1,0 +1,210 @@
+//! Bytes of the store are flipped and cut off: an error, never a panic, a hang or an empty result.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{Random, content, copy_folder, folder_with, run, run_json, run_ok, stderr};
+
+const PLACES: u64 = 50;
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+fn store_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.join(".lookalike/store-1")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.retain(|file| file.metadata().unwrap().len() > 0);
+    files.sort();
+    files
+}
+
+/// Flips one byte of a random file, or cuts its end off. Gives a description.
+fn harm(folder: &Path, random: &mut Random) -> String {
+    let files = store_files(folder);
+    let file = &files[random.below(files.len() as u64) as usize];
+    let mut bytes = std::fs::read(file).unwrap();
+    let place = random.below(bytes.len() as u64) as usize;
+    let cut = random.below(2) == 0;
+    if cut {
+        bytes.truncate(place);
+    } else {
+        bytes[place] ^= 1 << random.below(8);
+    }
+    std::fs::write(file, bytes).unwrap();
+    format!("{} of {:?} at {place}", if cut { "cut" } else { "flip" }, file.file_name().unwrap())
+}
+
+#[test]
+fn fifty_damages_to_a_closed_store_are_all_reported() {
+    let seed = 7;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let whole = folder_with(&["tools", "fish", "vehicles"]);
+    run_ok(whole.path(), &["index"]);
+    for _ in 0..PLACES {
+        let harmed = tempfile::tempdir().unwrap();
+        copy_folder(whole.path(), harmed.path());
+        let what = harm(harmed.path(), &mut random);
+        let start = Instant::now();
+        let output = run(harmed.path(), &["list"]);
+        assert!(start.elapsed() < TIME_MAX, "{what}: took {:?}", start.elapsed());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{what}: {said}");
+        assert!(output.stdout.is_empty(), "{what}");
+        assert!(said.contains("damaged") && said.contains("lookalike repair"), "{what}: {said}");
+        assert!(!said.contains("panicked"), "{what}: {said}");
+    }
+}
+
+#[test]
+fn damages_to_a_store_that_was_never_closed_never_give_other_content() {
+    let seed = 8;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let whole = folder_with(&["tools", "fish", "vehicles"]);
+    run_ok(whole.path(), &["index"]);
+    let expected = content(whole.path());
+    unseal(whole.path());
+    let mut reported = 0;
+    for _ in 0..PLACES {
+        let harmed = tempfile::tempdir().unwrap();
+        copy_folder(whole.path(), harmed.path());
+        let what = harm(harmed.path(), &mut random);
+        let start = Instant::now();
+        let output = run(harmed.path(), &["list", "--json", "--embeddings"]);
+        assert!(start.elapsed() < TIME_MAX, "{what}: took {:?}", start.elapsed());
+        let said = stderr(&output);
+        assert!(!said.contains("panicked"), "{what}: {said}");
+        // Most bytes of sled's log belong to old versions of records, so that
+        // their loss costs nothing: then everything must still be there.
+        if output.status.code() == Some(0) {
+            let found = String::from_utf8(output.stdout).unwrap();
+            assert!(expected.starts_with(&found) && !found.is_empty(), "{what}: other content");
+        } else {
+            assert_eq!(output.status.code(), Some(2), "{what}: {said}");
+            assert!(said.contains("lookalike repair"), "{what}: {said}");
+            reported += 1;
+        }
+    }
+    println!("{reported} of {PLACES} were reported, the others were harmless");
+    assert!(reported > 0);
+}
+
+/// Takes the seal out of the manifest, as if the last process had been killed.
+fn unseal(folder: &Path) {
+    let path = folder.join(".lookalike/MANIFEST.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["sealed"] = serde_json::Value::Null;
+    std::fs::write(path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn a_store_that_lost_all_its_records_is_not_an_empty_database() {
+    let folder = folder_with(&["tools"]);
+    run_ok(folder.path(), &["index"]);
+    unseal(folder.path());
+    std::fs::remove_dir_all(folder.path().join(".lookalike/store-1")).unwrap();
+    let output = run(folder.path(), &["list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("damaged"), "{}", stderr(&output));
+    let output = run(folder.path(), &["index"]);
+    assert_eq!(output.status.code(), Some(2), "an index must not hide the loss");
+}
+
+#[test]
+fn a_lost_manifest_is_reported_and_repaired() {
+    let folder = folder_with(&["tools"]);
+    run_ok(folder.path(), &["index"]);
+    let expected = content(folder.path());
+    std::fs::remove_file(folder.path().join(".lookalike/MANIFEST.json")).unwrap();
+    let output = run(folder.path(), &["list"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("MANIFEST.json"), "{}", stderr(&output));
+    run_ok(folder.path(), &["repair"]);
+    assert_eq!(content(folder.path()), expected);
+}
+
+#[test]
+fn a_repair_and_an_index_bring_everything_back_labels_included() {
+    let seed = 9;
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let whole = folder_with(&["tools", "fish", "vehicles"]);
+    run_ok(whole.path(), &["index"]);
+    run_ok(whole.path(), &["label", "add", "fish", "fish/goldfish.webp"]);
+    let files = |folder: &Path| {
+        let mut lines: Vec<String> = run_json(folder, &["list"])
+            .iter()
+            .map(|line| format!("{} {} {}", line["paths"], line["hash"], line["label"]))
+            .collect();
+        lines.sort();
+        lines
+    };
+    let expected = files(whole.path());
+    for _ in 0..8 {
+        let harmed = tempfile::tempdir().unwrap();
+        copy_folder(whole.path(), harmed.path());
+        let what = harm(harmed.path(), &mut random);
+        run_ok(harmed.path(), &["repair"]);
+        run_ok(harmed.path(), &["index"]);
+        assert_eq!(files(harmed.path()), expected, "{what}");
+        let verified = run(harmed.path(), &["verify"]);
+        assert_eq!(verified.status.code(), Some(0), "{what}: {}", stderr(&verified));
+    }
+}
+
+#[test]
+fn a_database_of_a_newer_format_is_refused_with_advice() {
+    let folder = folder_with(&["fish"]);
+    run_ok(folder.path(), &["index"]);
+    let path = folder.path().join(".lookalike/MANIFEST.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"format_version\": 1", "\"format_version\": 2")).unwrap();
+    for command in [["list"], ["index"], ["repair"]] {
+        let output = run(folder.path(), &command);
+        assert_eq!(output.status.code(), Some(2));
+        let said = stderr(&output);
+        assert!(said.contains("version 2") && said.contains("newer lookalike"), "{said}");
+    }
+}
+
+#[test]
+fn a_second_process_is_told_who_has_the_database() {
+    let folder = folder_with(&["fish"]);
+    run_ok(folder.path(), &["index"]);
+    let directory = folder.path().join(".lookalike");
+    let held = lookalike::store::Store::open(&directory).unwrap();
+    let output = run(folder.path(), &["index"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+    drop(held);
+    run_ok(folder.path(), &["list"]);
+}
+
+#[test]
+fn a_damaged_graph_is_reported_searched_around_and_built_again() {
+    let folder = folder_with(&["tools", "fish", "animals"]);
+    run_ok(folder.path(), &["index", "--vector-index", "graph"]);
+    let query = ["search", "fish/goldfish.webp", "--json"];
+    let expected = run_ok(folder.path(), &query);
+    assert_eq!(run_json(folder.path(), &["stats"])[0]["vector_index"], "graph");
+    let graph = folder.path().join(".lookalike/index/content/graph");
+    let mut bytes = std::fs::read(&graph).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    std::fs::write(&graph, bytes).unwrap();
+    assert_eq!(run_ok(folder.path(), &query), expected);
+    let output = run(folder.path(), &["verify"]);
+    assert_eq!(output.status.code(), Some(2), "verify must report the damaged graph");
+    run_ok(folder.path(), &["index"]);
+    assert_eq!(run(folder.path(), &["verify"]).status.code(), Some(0));
+    assert_eq!(run_json(folder.path(), &["stats"])[0]["vector_index"], "graph");
+}

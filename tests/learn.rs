@@ -1,0 +1,124 @@
+//! Clusters and labels through the program, on real photos.
+
+mod common;
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use common::{folder_with, run_json, run_ok};
+
+const GROUPS: &[&str] = &["animals", "flowers", "landmarks", "places", "near_duplicates"];
+
+fn member_count(cluster: &serde_json::Value) -> usize {
+    cluster["members"].as_array().unwrap().len()
+}
+
+#[test]
+fn k_means_puts_every_image_into_one_of_k_clusters_and_repeats_itself() {
+    let folder = folder_with(GROUPS);
+    run_ok(folder.path(), &["index"]);
+    let images = run_json(folder.path(), &["list"]).len();
+    let once = run_ok(folder.path(), &["cluster", "--k", "5", "--json"]);
+    assert_eq!(run_ok(folder.path(), &["cluster", "--k", "5", "--json"]), once);
+    let clusters = common::json_lines(&once);
+    assert_eq!(clusters.len(), 5);
+    let members: Vec<String> = clusters
+        .iter()
+        .flat_map(|cluster| cluster["members"].as_array().unwrap())
+        .map(|member| member["path"].to_string())
+        .collect();
+    assert_eq!(members.len(), images);
+    assert_eq!(members.iter().collect::<HashSet<_>>().len(), images);
+    for cluster in &clusters {
+        assert_eq!(cluster["medoid"], cluster["members"][0]["path"]);
+        assert!(!cluster["classes"].as_array().unwrap().is_empty());
+    }
+    assert!(clusters.windows(2).all(|two| member_count(&two[0]) >= member_count(&two[1])));
+    let automatic = run_json(folder.path(), &["cluster"]);
+    assert!((2..images).contains(&automatic.len()));
+}
+
+#[test]
+fn dbscan_joins_near_duplicates_and_leaves_the_rest_out() {
+    let folder = folder_with(GROUPS);
+    run_ok(folder.path(), &["index"]);
+    // Cosine 0.9 and more.
+    let arguments = ["cluster", "--method", "dbscan", "--eps", "0.447", "--min-points", "2"];
+    let clusters = run_json(folder.path(), &arguments);
+    let of = |name: &str| {
+        clusters.iter().position(|cluster| {
+            cluster["members"].as_array().unwrap().iter().any(|member| {
+                let path = member["path"].as_str().or(member.as_str()).unwrap();
+                path.ends_with(name)
+            })
+        })
+    };
+    assert_eq!(of("roman_colosseum.jpg"), of("roman_colosseum_small.jpg"));
+    assert_ne!(of("roman_colosseum.jpg"), of("moose.webp"));
+    assert!(clusters.last().unwrap()["cluster"].is_null(), "the noise comes last");
+    let automatic = run_json(folder.path(), &["cluster", "--method", "dbscan"]);
+    assert!(!automatic.is_empty());
+}
+
+/// Labels all but the last two images of each folder with the folder's name.
+fn label_by_folder(folder: &Path, groups: &[&str]) {
+    for group in groups {
+        let images = run_json(folder, &["list", "--under", group]);
+        let paths: Vec<&str> =
+            images.iter().map(|image| image["paths"][0].as_str().unwrap()).collect();
+        let mut arguments = vec!["label", "add", group];
+        arguments.extend(&paths[..paths.len() - 2]);
+        run_ok(folder, &arguments);
+    }
+}
+
+#[test]
+fn a_forest_learns_labels_repeats_itself_and_its_labels_filter() {
+    let groups = ["animals", "flowers", "places"];
+    let folder = folder_with(&groups);
+    run_ok(folder.path(), &["index"]);
+    label_by_folder(folder.path(), &groups);
+    let labels = run_json(folder.path(), &["label", "list"]);
+    assert_eq!(labels.len(), 3);
+    let trained = run_json(folder.path(), &["label", "train"]).remove(0);
+    assert_eq!(trained["folds"], 5);
+    assert!(trained["accuracy"].as_f64().unwrap() > 0.7, "{trained}");
+    assert!(trained["accuracy_spread"].as_f64().is_some());
+    let predicted = run_ok(folder.path(), &["label", "predict", "--json"]);
+    assert_eq!(common::json_lines(&predicted).len(), 6);
+    let right = common::json_lines(&predicted)
+        .iter()
+        .filter(|line| line["path"].as_str().unwrap().starts_with(line["label"].as_str().unwrap()))
+        .count();
+    assert!(right >= 4, "{predicted}");
+
+    assert_eq!(run_json(folder.path(), &["label", "train"]).remove(0), trained);
+    assert_eq!(run_ok(folder.path(), &["label", "predict", "--json"]), predicted);
+    let flowers = run_json(folder.path(), &["list", "--label", "flowers"]);
+    assert!(flowers.len() > 10);
+    let hits = run_json(folder.path(), &["search", "--id", "1", "--label", "flowers"]);
+    assert_eq!(hits.len(), 10);
+}
+
+#[test]
+fn labels_move_with_the_file_and_can_be_taken_away() {
+    let folder = folder_with(&["tools"]);
+    run_ok(folder.path(), &["index"]);
+    run_ok(folder.path(), &["label", "add", "small", "tools/nail_clipper.webp", "#1"]);
+    let labelled = |folder: &Path| run_json(folder, &["list", "--label", "small"]).len();
+    assert_eq!(labelled(folder.path()), 2);
+    std::fs::rename(
+        folder.path().join("tools/nail_clipper.webp"),
+        folder.path().join("clipper.webp"),
+    )
+    .unwrap();
+    run_ok(folder.path(), &["index"]);
+    assert_eq!(labelled(folder.path()), 2);
+    run_ok(folder.path(), &["label", "remove", "clipper.webp"]);
+    assert_eq!(labelled(folder.path()), 1);
+    // Another label takes the place of the first.
+    run_ok(folder.path(), &["label", "add", "other", "#1"]);
+    let labels = run_json(folder.path(), &["label", "list"]);
+    assert_eq!(labels.len(), 1);
+    assert_eq!(labels[0]["label"], "other");
+}
