@@ -108,6 +108,11 @@ impl Database {
             remove_if_there(&path)?;
             return Ok(None);
         }
+        // Most databases are small: they need not be loaded to know that.
+        let embeddings = self.store.manifest().counts.embeddings;
+        if policy == GraphPolicy::Auto && embeddings < GRAPH_FROM as u64 && !path.exists() {
+            return Ok(None);
+        }
         let loaded = self.loaded()?;
         let vectors = loaded.corpus.vectors();
         let fits = matches!(loaded.graph, GraphState::Ready(_)) || vectors.is_empty();

@@ -36,7 +36,7 @@ use lock::Lock;
 use crate::record::ContentHash;
 
 /// sled's page cache. More does not pay: records are read once and in order.
-const CACHE_BYTES: u64 = 64 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 
 /// How long to wait for another process that has the database: most commands
 /// take less than a second.

@@ -4,6 +4,7 @@
 //! TensorFlow's model garden. Weights: batch norm folded into the convolutions.
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 
 use crate::inference::layers::{Activation, BiasActivation, Dense, Depthwise, Pointwise};
 use crate::inference::weights::Weights;
@@ -165,36 +166,38 @@ impl EfficientNetLite {
         })
     }
 
-    /// Runs the network up to the pooled features, `[batch, 1280]`.
-    fn features(&self, inputs: &[Pixels]) -> Result<Tensor, InferenceError> {
-        let mut x = self.stem.forward(&self.normalised(inputs)?)?;
+    /// Runs the network up to the pooled features of each input, `[1, 1280]`.
+    ///
+    /// One image is one task: as a batch, the layers would take turns between
+    /// one and all threads, and hold the activations of all images at a time.
+    /// On two cores that gave 18 images a second and 190 MB, this 26 and 97 MB.
+    fn features(&self, inputs: &[Pixels]) -> Result<Vec<Tensor>, InferenceError> {
+        inputs.par_iter().map(|input| self.features_of(input)).collect()
+    }
+
+    fn features_of(&self, input: &Pixels) -> Result<Tensor, InferenceError> {
+        let mut x = self.stem.forward(&self.normalised(input)?)?;
         for block in &self.blocks {
             x = block.forward(x)?;
         }
         Ok(self.head.forward(&x)?.mean((2, 3))?)
     }
 
-    /// Interleaved bytes to `(x - 127) / 128` in planes: `[batch, 3, side, side]`.
-    fn normalised(&self, inputs: &[Pixels]) -> Result<Tensor, InferenceError> {
-        let side = self.variant.input_side_px();
-        let plane = (side * side) as usize;
-        let mut values = vec![0f32; inputs.len() * 3 * plane];
-        for (pixels, planes) in inputs.iter().zip(values.chunks_exact_mut(3 * plane)) {
-            if (pixels.width_px(), pixels.height_px()) != (side, side) {
-                return Err(InferenceError::InputSize {
-                    expected: side,
-                    width_px: pixels.width_px(),
-                    height_px: pixels.height_px(),
-                });
-            }
-            for (channel, plane) in planes.chunks_exact_mut(plane).enumerate() {
-                for (value, rgb) in plane.iter_mut().zip(pixels.rgb().chunks_exact(3)) {
-                    *value = (f32::from(rgb[channel]) - 127.0) / 128.0;
-                }
+    /// Interleaved bytes to `(x - 127) / 128` in planes: `[1, 3, side, side]`.
+    fn normalised(&self, input: &Pixels) -> Result<Tensor, InferenceError> {
+        let (expected, width_px, height_px) =
+            (self.variant.input_side_px(), input.width_px(), input.height_px());
+        if (width_px, height_px) != (expected, expected) {
+            return Err(InferenceError::InputSize { expected, width_px, height_px });
+        }
+        let side = expected as usize;
+        let mut values = vec![0f32; 3 * side * side];
+        for (channel, plane) in values.chunks_exact_mut(side * side).enumerate() {
+            for (value, rgb) in plane.iter_mut().zip(input.rgb().chunks_exact(3)) {
+                *value = (f32::from(rgb[channel]) - 127.0) / 128.0;
             }
         }
-        let shape = (inputs.len(), 3, side as usize, side as usize);
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+        Ok(Tensor::from_vec(values, (1, 3, side, side), &Device::Cpu)?)
     }
 }
 
@@ -208,24 +211,23 @@ impl Encoder for EfficientNetLite {
     }
 
     fn embed(&self, inputs: &[Pixels]) -> Result<Vec<Embedding>, InferenceError> {
-        if inputs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.features(inputs)?.to_vec2::<f32>()?;
-        rows.into_iter()
+        let features = self.features(inputs)?.into_iter();
+        features
             .map(|row| {
-                Embedding::normalize(row).map_err(|source| InferenceError::Output { source })
+                let values = row.flatten_all()?.to_vec1::<f32>()?;
+                Embedding::normalize(values).map_err(|source| InferenceError::Output { source })
             })
             .collect()
     }
 
     fn classify(&self, inputs: &[Pixels]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        if inputs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let logits = self.features(inputs)?.matmul(&self.classifier)?;
-        let rows = logits.broadcast_add(&self.classifier_bias)?.to_vec2::<f32>()?;
-        Ok(rows.into_iter().map(softmax).collect())
+        let features = self.features(inputs)?.into_iter();
+        features
+            .map(|row| {
+                let logits = row.matmul(&self.classifier)?.flatten_all()?;
+                Ok(softmax((logits + &self.classifier_bias)?.to_vec1::<f32>()?))
+            })
+            .collect()
     }
 
     fn class_names(&self) -> &[String] {
