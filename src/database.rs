@@ -280,7 +280,7 @@ impl Database {
         for &id in images {
             let record = self.store.image(id)?.ok_or(Error::UnknownImage { id })?;
             let label = label.map(str::to_owned);
-            entries.push(LabelEntry { image: record.hash.to_string(), label });
+            entries.push(LabelEntry { image: record.hash, label });
         }
         self.forget_loaded();
         Ok(self.store.label(&entries)?)

@@ -17,7 +17,7 @@ impl fmt::Display for ImageId {
 }
 
 /// The BLAKE3 digest of a file's bytes: what an image *is*, wherever it lies.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {
@@ -29,6 +29,23 @@ impl ContentHash {
     /// Reads 64 hexadecimal digits; `None` for anything else.
     pub fn from_hex(hex: &str) -> Option<Self> {
         blake3::Hash::from_hex(hex).ok().map(|hash| Self(*hash.as_bytes()))
+    }
+}
+
+/// 64 hexadecimal digits where people read it, 32 bytes elsewhere.
+impl Serialize for ContentHash {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentHash {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        if !from.is_human_readable() {
+            return Deserialize::deserialize(from).map(Self);
+        }
+        let hex = String::deserialize(from)?;
+        Self::from_hex(&hex).ok_or_else(|| serde::de::Error::custom("expected 64 hex digits"))
     }
 }
 
@@ -284,6 +301,12 @@ mod tests {
         let hash = ContentHash::of(b"image");
         assert_eq!(ContentHash::from_hex(&hash.to_string()), Some(hash));
         assert_eq!(ContentHash::from_hex("12"), None);
+        let json = serde_json::to_string(&hash).unwrap();
+        assert_eq!(json, format!("\"{hash}\""));
+        assert_eq!(serde_json::from_str::<ContentHash>(&json).unwrap(), hash);
+        let bytes = postcard::to_stdvec(&hash).unwrap();
+        assert_eq!(bytes, hash.0);
+        assert_eq!(postcard::from_bytes::<ContentHash>(&bytes).unwrap(), hash);
     }
 
     #[test]

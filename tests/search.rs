@@ -95,6 +95,8 @@ fn the_query_itself_is_no_hit_but_a_copy_of_it_is() {
     run_ok(folder.path(), &["index"]);
     let hits = run_json(folder.path(), &["search", query]);
     assert_eq!(hits[0]["path"], "copy.webp");
+    let hash = blake3::hash(&std::fs::read(folder.path().join(query)).unwrap());
+    assert_eq!(hits[0]["hash"], hash.to_hex().as_str());
     assert!(hits[0]["score"].as_f64().unwrap() > 0.9999);
     assert!(hits.iter().all(|hit| hit["path"] != query), "{hits:?}");
     let by_number = run_json(folder.path(), &["search", "--id", &hits[0]["id"].to_string()]);

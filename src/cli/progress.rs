@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
 
@@ -33,13 +33,17 @@ pub(super) fn bar(noun: &str, quiet: bool) -> ProgressBar {
     if quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let template = format!(
-        "{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {noun}, {{per_sec:.1}}, {{eta}} left"
-    );
+    let template =
+        format!("{{msg}} {{wide_bar}} {{human_pos}}/{{human_len}} {noun}, {{rate}}, {{eta}} left");
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style);
+        bar.set_style(style.with_key("rate", rate));
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // There is nobody to tell that a bar cannot be drawn.
+    let _ = write!(out, "{:.1}/s", state.per_sec());
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use lookalike::imaging::DecodeLimits;
 use lookalike::query::embed_file;
 use lookalike::record::{ContentHash, ImageId};
-use lookalike::{Database, Hit, ImageRow, IndexOptions, Search};
+use lookalike::{Database, Hit, IndexOptions, Search};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, SearchArgs};
@@ -109,13 +109,12 @@ fn print(
         let mut paths = hit.locations.iter().map(|location| location.to_path(database.home()));
         let path = paths.next().unwrap_or_default();
         if output.json {
-            let row: Option<ImageRow> = database.image(hit.id)?;
             output.object(&HitLine {
                 rank,
                 score: hit.score,
                 path: locate::display_path(&path).to_string_lossy().into_owned(),
                 id: hit.id,
-                hash: row.map(|row| row.record.hash).unwrap_or(ContentHash([0; 32])),
+                hash: hit.hash,
                 copies: paths
                     .map(|path| locate::display_path(&path).to_string_lossy().into_owned())
                     .collect(),

@@ -3,7 +3,7 @@
 use super::filter::ResolvedFilter;
 use super::{Corpus, Filter, QueryError, Row};
 use crate::index::VectorIndex;
-use crate::record::{ImageId, Location};
+use crate::record::{ContentHash, ImageId, Location};
 
 /// What to search for, besides the query vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ impl Default for Search {
 pub struct Hit {
     /// The image.
     pub id: ImageId,
+    /// Its content.
+    pub hash: ContentHash,
     /// Cosine similarity to the query, -1 to 1; 1 for the same pixels.
     pub score: f32,
     /// Its files that pass the filter, at least one.
@@ -75,7 +77,7 @@ pub fn search(
         for row in corpus.members(neighbor.node) {
             let locations = hit_locations(row, &filter, search);
             if !locations.is_empty() {
-                hits.push(Hit { id: row.id, score, locations });
+                hits.push(Hit { id: row.id, hash: row.record.hash, score, locations });
             }
         }
     }

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::record::ContentHash;
 
 /// One decision of the user. Images are named by content, which outlives every store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelEntry {
-    /// Content hash of the image in hexadecimal.
-    pub image: String,
+    /// The image.
+    pub image: ContentHash,
     /// The label; absent when it was taken away.
     pub label: Option<String>,
 }
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     fn entry(image: &str, label: Option<&str>) -> LabelEntry {
-        LabelEntry { image: image.to_owned(), label: label.map(str::to_owned) }
+        LabelEntry { image: ContentHash::of(image.as_bytes()), label: label.map(str::to_owned) }
     }
 
     #[test]

@@ -33,8 +33,6 @@ use journal::Journal;
 use keys::Kind;
 use lock::Lock;
 
-use crate::record::ContentHash;
-
 /// sled's page cache. More does not pay: records are read once and in order.
 const CACHE_BYTES: u64 = 16 << 20;
 
@@ -284,9 +282,7 @@ fn apply_labels(
     journal_end: u64,
 ) -> Result<(), StoreError> {
     for entry in entries {
-        if let Some(hash) = ContentHash::from_hex(&entry.image) {
-            writer.put_label(&hash, entry.label.as_deref())?;
-        }
+        writer.put_label(&entry.image, entry.label.as_deref())?;
     }
     writer.state.journal_bytes = journal_end;
     Ok(())
