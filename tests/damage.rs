@@ -1,5 +1,7 @@
 //! Bytes of the store are flipped and cut off: an error, never a panic, a hang or an empty result.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::path::{Path, PathBuf};
@@ -158,6 +160,29 @@ fn a_repair_and_an_index_bring_everything_back_labels_included() {
         let verified = run(harmed.path(), &["verify"]);
         assert_eq!(verified.status.code(), Some(0), "{what}: {}", stderr(&verified));
     }
+}
+
+#[test]
+fn an_interrupted_repair_is_reported_and_done_again_from_the_old_store() {
+    let folder = folder_with(&["tools", "fish"]);
+    run_ok(folder.path(), &["index"]);
+    let expected = content(folder.path());
+    // As a repair leaves it that is killed right after it began to fill the new store.
+    let path = folder.path().join(".lookalike/MANIFEST.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    manifest["generation"] = 2.into();
+    manifest["repaired_from"] = 1.into();
+    manifest["sealed"] = serde_json::Value::Null;
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    std::fs::create_dir(folder.path().join(".lookalike/store-2")).unwrap();
+    for command in ["list", "index"] {
+        let output = run(folder.path(), &[command]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("repair was interrupted"), "{}", stderr(&output));
+    }
+    run_ok(folder.path(), &["repair"]);
+    assert_eq!(content(folder.path()), expected);
 }
 
 #[test]

@@ -29,6 +29,10 @@ pub struct Manifest {
     pub counts: Counts,
     /// The spaces that have embeddings.
     pub spaces: Vec<Space>,
+    /// The generation that a repair reads while it fills this one; set only
+    /// while it does, and after it was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) repaired_from: Option<u32>,
     /// The store's files as the last process left them. Absent while a process
     /// has the store open, and after one was killed.
     #[serde(default)]
@@ -72,6 +76,7 @@ impl Manifest {
             sequence: 0,
             counts: Counts::default(),
             spaces: Vec::new(),
+            repaired_from: None,
             sealed: None,
         }
     }

@@ -94,9 +94,12 @@ impl Store {
     pub fn create(directory: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(directory).map_err(StoreError::io("create", directory))?;
         let lock = Lock::take(directory, LOCK_PATIENCE)?;
-        if Manifest::read(directory)?.is_none() {
-            refuse_orphaned_store(directory)?;
-            Manifest::empty(1).write(directory)?;
+        match Manifest::read(directory)? {
+            Some(manifest) => refuse_half_repaired(directory, &manifest)?,
+            None => {
+                refuse_orphaned_store(directory)?;
+                Manifest::empty(1).write(directory)?;
+            }
         }
         Self::open_locked(directory, lock)
     }
@@ -117,9 +120,12 @@ impl Store {
             return Err(StoreError::NotFound { path: directory.to_owned() });
         }
         let lock = Lock::take(directory, LOCK_PATIENCE)?;
-        if Manifest::read(directory)?.is_none() {
-            refuse_orphaned_store(directory)?;
-            return Err(StoreError::NotFound { path: directory.to_owned() });
+        match Manifest::read(directory)? {
+            Some(manifest) => refuse_half_repaired(directory, &manifest)?,
+            None => {
+                refuse_orphaned_store(directory)?;
+                return Err(StoreError::NotFound { path: directory.to_owned() });
+            }
         }
         Self::open_locked(directory, lock)
     }
@@ -298,6 +304,17 @@ fn refuse_orphaned_store(directory: &Path) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// A store that a killed repair was filling does not hold all that could be saved.
+fn refuse_half_repaired(directory: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    match manifest.repaired_from {
+        Some(_) => Err(StoreError::Damaged {
+            path: manifest.store_path(directory),
+            reason: "its repair was interrupted".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Opens sled behind the guard; with `check_all`, every record is read and counted too.

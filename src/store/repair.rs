@@ -45,12 +45,9 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
         return Err(StoreError::NotFound { path: directory.to_owned() });
     }
     let lock = Lock::take(directory, LOCK_PATIENCE)?;
-    if let Err(error @ StoreError::NewerFormat { .. }) = Manifest::read(directory) {
-        return Err(error);
-    }
-    let generation = newest_generation(directory)?;
+    let source = source_generation(directory)?;
     let mut report = RepairReport::default();
-    let salvage = match generation {
+    let salvage = match source {
         Some(generation) => {
             let old = directory.join(format!("store-{generation}"));
             let salvage = salvage(&old, directory)?;
@@ -62,8 +59,8 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     report.records_damaged = salvage.damaged;
     report.stopped_by = salvage.stopped_by;
 
-    // A repair that was killed may have left a half-filled store of this number.
-    let manifest = Manifest::empty(generation.unwrap_or(0) + 1);
+    let mut manifest = Manifest::empty(source.unwrap_or(0) + 1);
+    manifest.repaired_from = source;
     manifest.write(directory)?;
     let store = Store::open_locked(directory, lock)?;
     report.records_saved = refill(&store, &salvage.records)?;
@@ -71,7 +68,27 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     report.journal_lines_damaged = replay.damaged_lines as u64;
     report.labels_replayed = replay.entries.len() as u64;
     relabel(&store, &replay.entries, replay.end)?;
+    let mut committed = store.committed();
+    committed.manifest.repaired_from = None;
+    committed.manifest.write(directory)?;
+    drop(committed);
     Ok(report)
+}
+
+/// The store to read: the newest, or the one that a killed repair was reading.
+/// What that repair had filled is deleted: all of it is still in its source.
+fn source_generation(directory: &Path) -> Result<Option<u32>, StoreError> {
+    let manifest = match Manifest::read(directory) {
+        Err(error @ StoreError::NewerFormat { .. }) => return Err(error),
+        manifest => manifest.ok().flatten(),
+    };
+    if let Some(manifest) = manifest {
+        let half_filled = manifest.store_path(directory);
+        if manifest.repaired_from.is_some() && half_filled.is_dir() {
+            std::fs::remove_dir_all(&half_filled).map_err(StoreError::io("delete", half_filled))?;
+        }
+    }
+    newest_generation(directory)
 }
 
 /// Records of a damaged store that pass their checksums.
