@@ -259,10 +259,10 @@ impl Database {
     /// # Errors
     /// [`Error::NotIndexed`]; [`Error::File`] when the file cannot be read.
     pub fn image_at(&self, path: &Path) -> Result<ImageId, Error> {
-        if let Some(record) = self.store.location(&self.locate(path))? {
-            if let LocationState::Present(id) = record.state {
-                return Ok(id);
-            }
+        if let Some(record) = self.store.location(&self.locate(path))?
+            && let LocationState::Present(id) = record.state
+        {
+            return Ok(id);
         }
         let bytes =
             std::fs::read(path).map_err(|source| Error::File { path: path.to_owned(), source })?;

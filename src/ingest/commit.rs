@@ -101,7 +101,7 @@ impl<'a> Committer<'a> {
         let (store, home) = (self.target.store, self.target.home);
         for (id, arrived) in std::mem::take(&mut self.arrivals) {
             let gone = store.locations_of(id)?.into_iter().find(|location| {
-                *location != arrived && !location.to_path(home).symlink_metadata().is_ok()
+                *location != arrived && location.to_path(home).symlink_metadata().is_err()
             });
             match gone {
                 Some(old) => {

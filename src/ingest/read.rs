@@ -73,10 +73,10 @@ impl<'a> Reader<'a> {
             Err(error) => return Ok((file.stamp, Outcome::Failed(error.to_string()))),
         };
         let hash = ContentHash::of(&bytes);
-        if let Some(id) = self.target.store.image_id(&hash)? {
-            if self.target.store.has_embedding(self.target.space, id)? {
-                return Ok((stamp, Outcome::Known(id)));
-            }
+        if let Some(id) = self.target.store.image_id(&hash)?
+            && self.target.store.has_embedding(self.target.space, id)?
+        {
+            return Ok((stamp, Outcome::Known(id)));
         }
         Ok((
             stamp,

@@ -30,6 +30,7 @@ pub struct IngestReport {
     pub links_skipped: u64,
     /// Folders that hold no file any more though files in them are known: taken
     /// for unplugged volumes, so that nothing in them counts as missing.
+    #[serde(serialize_with = "as_texts")]
     pub offline: Vec<PathBuf>,
     /// Whether the run was ended early by its caller.
     pub interrupted: bool,
@@ -69,4 +70,9 @@ fn as_seconds<S: serde::Serializer>(elapsed: &Duration, to: S) -> Result<S::Ok, 
 
 fn as_text<S: serde::Serializer>(path: &std::path::Path, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&path.to_string_lossy())
+}
+
+fn as_texts<S: serde::Serializer>(paths: &[PathBuf], to: S) -> Result<S::Ok, S::Error> {
+    // serde refuses a path that is not UTF-8, and with it the whole report.
+    to.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
 }

@@ -133,7 +133,7 @@ fn classify(entry: &DirEntry, home: &Path) -> Option<Found> {
         return Some(Found::Other);
     }
     let path = entry.path();
-    if !has_image_name(path) && !(path.extension().is_none() && starts_like_an_image(path)) {
+    if !may_be_an_image(path) {
         return Some(Found::Other);
     }
     Some(match entry.metadata() {
@@ -146,12 +146,14 @@ fn classify(entry: &DirEntry, home: &Path) -> Option<Found> {
     })
 }
 
-fn has_image_name(path: &Path) -> bool {
-    let extension = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-    extension.is_some_and(|ending| EXTENSIONS.contains(&ending.as_str()))
+/// By its name, or without an extension by its first bytes.
+fn may_be_an_image(path: &Path) -> bool {
+    match path.extension() {
+        Some(ending) => EXTENSIONS.contains(&ending.to_string_lossy().to_lowercase().as_str()),
+        None => starts_like_an_image(path),
+    }
 }
 
-/// A file without an extension is an image if its first bytes say so.
 fn starts_like_an_image(path: &Path) -> bool {
     let mut start = [0u8; 32];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
