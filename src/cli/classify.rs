@@ -8,7 +8,7 @@ use lookalike::query::{classify_file, embed_file};
 use serde::Serialize;
 
 use super::args::{ClassifyArgs, EmbedArgs};
-use super::output::{Output, shown};
+use super::output::{ClassLine, Output, shown};
 use super::{Outcome, session};
 
 /// An image's classes as `--json` prints them.
@@ -16,12 +16,6 @@ use super::{Outcome, session};
 struct ClassifiedLine {
     path: String,
     classes: Vec<ClassLine>,
-}
-
-#[derive(Serialize)]
-struct ClassLine {
-    class: String,
-    probability: f32,
 }
 
 /// An image's embedding as `--json` prints it.
@@ -38,14 +32,9 @@ pub(super) fn classify(args: &ClassifyArgs, output: &Output) -> anyhow::Result<O
         let given = session::read_image(path)?;
         let scores = classify_file(&*encoder, &given.bytes, &DecodeLimits::default(), args.top)
             .with_context(|| session::unusable(path))?;
-        let classes = scores.iter().filter_map(|score| {
-            let class = encoder.class_names().get(usize::from(score.class.0))?.clone();
-            Some(ClassLine { class, probability: score.probability })
-        });
-        let line = ClassifiedLine {
-            path: path.to_string_lossy().into_owned(),
-            classes: classes.collect(),
-        };
+        let scores = scores.iter().map(|score| (score.class, score.probability));
+        let classes = ClassLine::all(encoder.class_names(), scores);
+        let line = ClassifiedLine { path: path.to_string_lossy().into_owned(), classes };
         if output.json {
             return output.object(&line);
         }

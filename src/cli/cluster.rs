@@ -7,8 +7,8 @@ use lookalike::{Cluster, Clusters, Database, Method};
 use serde::Serialize;
 
 use super::args::{ClusterArgs, ClusterMethod, GlobalArgs};
-use super::output::{Output, counted, shown};
-use super::{Outcome, locate, session};
+use super::output::{ClassLine, Output, counted, path_text, shown};
+use super::{Outcome, session};
 
 /// A cluster as `--json` prints it.
 #[derive(Serialize)]
@@ -19,12 +19,6 @@ struct ClusterLine {
     medoid: String,
     classes: Vec<ClassLine>,
     members: Vec<MemberLine>,
-}
-
-#[derive(Serialize)]
-struct ClassLine {
-    class: String,
-    probability: f32,
 }
 
 #[derive(Serialize)]
@@ -84,7 +78,7 @@ impl Paths {
     }
 
     fn text(&self, id: ImageId) -> String {
-        locate::display_path(&self.of(id)).to_string_lossy().into_owned()
+        path_text(&self.of(id))
     }
 }
 
@@ -112,9 +106,7 @@ fn line(database: &Database, paths: &Paths, cluster: &Cluster, number: usize) ->
         size: cluster.members.len(),
         cohesion: cluster.cohesion,
         medoid: paths.text(cluster.medoid),
-        classes: class_names(database, cluster)
-            .map(|(class, probability)| ClassLine { class, probability })
-            .collect(),
+        classes: class_lines(database, cluster),
         members: cluster
             .members
             .iter()
@@ -131,7 +123,8 @@ fn print(
     show: usize,
     output: &Output,
 ) -> anyhow::Result<()> {
-    let names: Vec<String> = class_names(database, cluster).map(|(name, _)| name).collect();
+    let classes = class_lines(database, cluster);
+    let names: Vec<&str> = classes.iter().map(|line| line.class.as_str()).collect();
     let size = counted(cluster.members.len() as u64, "image");
     output.line(format!(
         "cluster {number}: {size}, cohesion {:.3}: {}",
@@ -145,11 +138,8 @@ fn print(
     Ok(())
 }
 
-fn class_names(database: &Database, cluster: &Cluster) -> impl Iterator<Item = (String, f32)> {
-    let names = database.encoder().class_names();
-    cluster.classes.iter().filter_map(|(class, probability)| {
-        Some((names.get(usize::from(class.0))?.clone(), *probability))
-    })
+fn class_lines(database: &Database, cluster: &Cluster) -> Vec<ClassLine> {
+    ClassLine::all(database.encoder().class_names(), cluster.classes.iter().copied())
 }
 
 fn print_noise(

@@ -7,7 +7,7 @@ use lookalike::{Database, TrainReport};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, LabelCommand};
-use super::output::{Output, counted, shown};
+use super::output::{Output, counted, path_text, shown};
 use super::{Outcome, locate, session};
 
 /// A forest's label as `--json` prints it.
@@ -140,7 +140,7 @@ fn predict(database: &Database, min_share: f32, output: &Output) -> anyhow::Resu
         let path = location.to_path(database.home());
         if output.json {
             output.object(&PredictionLine {
-                path: locate::display_path(&path).to_string_lossy().into_owned(),
+                path: path_text(&path),
                 id,
                 label: prediction.label,
                 vote_share: prediction.vote_share,

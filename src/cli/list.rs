@@ -5,8 +5,8 @@ use lookalike::{Database, ImageRow};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, ListArgs};
-use super::output::{Output, shown};
-use super::{Outcome, locate, session};
+use super::output::{ClassLine, Output, path_text, shown};
+use super::{Outcome, session};
 
 /// An image as `--json` prints it.
 #[derive(Serialize)]
@@ -27,12 +27,6 @@ struct ImageLine {
     vote_share: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding: Option<Vec<f32>>,
-}
-
-#[derive(Serialize)]
-struct ClassLine {
-    class: String,
-    probability: f32,
 }
 
 /// A missing image as `--json` prints it.
@@ -74,15 +68,8 @@ fn list_images(database: &Database, args: &ListArgs, output: &Output) -> anyhow:
 }
 
 fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result<ImageLine> {
-    let names = database.encoder().class_names();
-    let paths = row.locations.iter().map(|location| {
-        let path = location.to_path(database.home());
-        locate::display_path(&path).to_string_lossy().into_owned()
-    });
-    let classes = row.record.classes.iter().filter_map(|score| {
-        let class = names.get(usize::from(score.class.0))?.clone();
-        Some(ClassLine { class, probability: score.probability })
-    });
+    let paths = row.locations.iter().map(|location| path_text(&location.to_path(database.home())));
+    let scores = row.record.classes.iter().map(|score| (score.class, score.probability));
     let embedding = match embeddings {
         true => Some(database.embedding(row.id)?.as_slice().to_vec()),
         false => None,
@@ -98,7 +85,7 @@ fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result
         orientation: row.record.orientation,
         captured_at: row.record.captured_at.clone(),
         camera: row.record.camera.clone(),
-        classes: classes.collect(),
+        classes: ClassLine::all(database.encoder().class_names(), scores),
         label: row.label.clone(),
         predicted_label: row.prediction.as_ref().map(|prediction| prediction.label.clone()),
         vote_share: row.prediction.as_ref().map(|prediction| prediction.vote_share),
@@ -123,8 +110,7 @@ fn list_missing(database: &Database, output: &Output) -> anyhow::Result<bool> {
     for (id, location) in &missing {
         let path = location.to_path(database.home());
         if output.json {
-            let path = locate::display_path(&path).to_string_lossy().into_owned();
-            output.object(&MissingLine { id: *id, path })?;
+            output.object(&MissingLine { id: *id, path: path_text(&path) })?;
         } else {
             output.line(format!("{:>7}  {}", id.to_string(), shown(&path)))?;
         }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use lookalike::record::ClassId;
 use serde::Serialize;
 
 use super::locate::display_path;
@@ -63,6 +64,34 @@ fn escape_controls(text: &str) -> String {
         .collect()
 }
 
+/// A path for programs: as typed from here. A name that is not UTF-8 gets
+/// replacement characters.
+pub(super) fn path_text(path: &Path) -> String {
+    display_path(path).to_string_lossy().into_owned()
+}
+
+/// A class with its probability as `--json` prints it.
+#[derive(Serialize)]
+pub(super) struct ClassLine {
+    pub(super) class: String,
+    pub(super) probability: f32,
+}
+
+impl ClassLine {
+    /// Names classes; a class that the network does not have is left out.
+    pub(super) fn all(
+        names: &[String],
+        scores: impl Iterator<Item = (ClassId, f32)>,
+    ) -> Vec<ClassLine> {
+        scores
+            .filter_map(|(class, probability)| {
+                let class = names.get(usize::from(class.0))?.clone();
+                Some(ClassLine { class, probability })
+            })
+            .collect()
+    }
+}
+
 /// `1 image`, `2 images`.
 pub(super) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
@@ -74,7 +103,7 @@ pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

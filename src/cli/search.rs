@@ -10,7 +10,7 @@ use lookalike::{Database, Hit, IndexOptions, Search};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, SearchArgs};
-use super::output::{Output, shown};
+use super::output::{Output, path_text, shown};
 use super::{Outcome, index, locate, progress, session};
 
 /// A hit as `--json` prints it.
@@ -112,12 +112,10 @@ fn print(
             output.object(&HitLine {
                 rank,
                 score: hit.score,
-                path: locate::display_path(&path).to_string_lossy().into_owned(),
+                path: path_text(&path),
                 id: hit.id,
                 hash: hit.hash,
-                copies: paths
-                    .map(|path| locate::display_path(&path).to_string_lossy().into_owned())
-                    .collect(),
+                copies: paths.map(|path| path_text(&path)).collect(),
             })?;
         } else if files_only {
             output.line(shown(&path))?;

@@ -43,7 +43,7 @@ fn open<'a>(
     Ok((decoder, header))
 }
 
-fn library_format(format: ImageFormat) -> image::ImageFormat {
+pub(super) fn library_format(format: ImageFormat) -> image::ImageFormat {
     match format {
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,
         ImageFormat::Png => image::ImageFormat::Png,

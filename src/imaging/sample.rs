@@ -40,14 +40,7 @@ pub(super) fn noise(width_px: u32, height_px: u32) -> RgbImage {
 
 pub(super) fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    let format = match format {
-        ImageFormat::Jpeg => image::ImageFormat::Jpeg,
-        ImageFormat::Png => image::ImageFormat::Png,
-        ImageFormat::WebP => image::ImageFormat::WebP,
-        ImageFormat::Gif => image::ImageFormat::Gif,
-        ImageFormat::Bmp => image::ImageFormat::Bmp,
-        ImageFormat::Tiff => image::ImageFormat::Tiff,
-    };
+    let format = super::library::library_format(format);
     image.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }
