@@ -4,6 +4,8 @@
 //! `LOOKALIKE_BENCH_LARGE=1` also over 50,000, which takes minutes. What is not a time per query
 //! (build time, recall, width) goes to standard error.
 
+#![allow(missing_docs, reason = "the macro of criterion makes a public function")]
+
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Whatever lies in a folder or is typed: a clear message, the right status, nothing lost.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The program is killed at random moments; nothing may be lost, and nothing may differ.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::time::{Duration, Instant};

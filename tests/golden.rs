@@ -1,5 +1,7 @@
 //! The network against tensors computed by PyTorch (`fixtures/reference/*/make_golden.py`).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::path::{Path, PathBuf};
 
 use lookalike::inference::{EfficientNetLite, Encoder};

@@ -1,5 +1,7 @@
 //! Indexing again: only what is new goes through the network, and nothing is forgotten.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Clusters and labels through the program, on real photos.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::collections::HashSet;

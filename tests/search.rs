@@ -1,5 +1,7 @@
 //! Searching: the pairs of the fixtures, filters, and what a query may be.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use std::io::Write;

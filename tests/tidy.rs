@@ -1,5 +1,7 @@
 //! The rules of the tree: layers, file sizes, documents whose paths exist.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
