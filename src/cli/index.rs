@@ -148,12 +148,12 @@ pub(super) fn summarise(report: &IngestReport, output: &Output) {
             parts.push(format!("{} {what}", thousands(count)));
         }
     }
-    let rate = report.embedded as f64 / seconds.max(0.001);
-    let embedded = counted(report.embedded, "image");
-    output.note(format_args!(
-        "{} ({embedded} embedded in {seconds:.1} s, {rate:.1}/s)",
-        parts.join(", ")
-    ));
+    let mut line = format!("{} in {seconds:.1} s", parts.join(", "));
+    if report.embedded > 0 {
+        let rate = report.embedded as f64 / seconds.max(0.001);
+        line.push_str(&format!(" ({} embedded, {rate:.1}/s)", counted(report.embedded, "image")));
+    }
+    output.note(line);
     if report.links_skipped > 0 {
         let links = counted(report.links_skipped, "symbolic link");
         output.note(format_args!("{links} not followed (--follow does)"));
