@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::pipeline::Done;
-use super::read::{NewImage, Outcome, reason};
+use super::read::{Done, NewImage, Outcome, reason};
 use super::report::{Failure, IngestReport};
 use super::{IngestError, Target};
 use crate::imaging::READER_VERSION;

@@ -1,7 +1,7 @@
 //! After a complete scan: which known files are gone.
 
-use super::pipeline::Scan;
 use super::report::IngestReport;
+use super::scan::Scan;
 use super::{IngestError, Target};
 use crate::record::{ImageId, Location, LocationRecord, LocationState};
 

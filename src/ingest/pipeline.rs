@@ -8,7 +8,7 @@
 //! number of decoded images in memory has a bound, though outcomes are put back
 //! into the order of the jobs: the oldest job always holds a token.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,12 +18,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::commit::Committer;
 use super::missing;
-use super::read::{Outcome, Reader};
+use super::read::{Done, Outcome, Reader};
 use super::report::{Failure, IngestReport, Progress};
-use super::scan::{self, Found, FoundFile};
+use super::scan::{self, Found, FoundFile, Scan};
 use super::{Control, IndexOptions, IngestError, Target};
 use crate::imaging::READER_VERSION;
-use crate::record::{FileStamp, Location, LocationRecord, LocationState};
+use crate::record::{Location, LocationRecord, LocationState};
 use crate::store::StoreError;
 
 /// Files being read or waiting for their batch, at most: 0.3 MB each once decoded
@@ -36,39 +36,6 @@ struct Job {
     file: FoundFile,
     /// Set when the file need not be read.
     known: Option<Outcome>,
-}
-
-/// A file that was read.
-pub(super) struct Done {
-    pub(super) location: Location,
-    pub(super) path: PathBuf,
-    pub(super) stamp: FileStamp,
-    pub(super) outcome: Outcome,
-}
-
-/// What the scan learned besides the jobs.
-#[derive(Default)]
-pub(super) struct Scan {
-    /// Digests of the locations that were seen.
-    pub(super) seen: HashSet<[u8; 16]>,
-    /// Places whose content could not be listed.
-    pub(super) unreadable: Vec<Location>,
-    /// Scanned folders, with whether any image was seen in them.
-    pub(super) folders: Vec<(Location, bool)>,
-    pub(super) failures: Vec<Failure>,
-    pub(super) other_files: u64,
-    pub(super) links: u64,
-    /// Whether every folder was walked to its end.
-    pub(super) complete: bool,
-}
-
-impl Scan {
-    /// 128 bits of a location: a set of them is small, and never collides in practice.
-    pub(super) fn digest(location: &Location) -> [u8; 16] {
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(location.as_bytes()).as_bytes()[..16]);
-        digest
-    }
 }
 
 /// What the threads of a run share.

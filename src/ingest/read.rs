@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use super::scan::{FoundFile, stamp_of};
 use super::{IndexOptions, Target};
 use crate::imaging::{self, ImagingError};
 use crate::pixels::Pixels;
-use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord};
+use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord, Location};
 use crate::store::StoreError;
 
 /// Files above this length are not read: no format that we decode needs it.
@@ -23,6 +23,14 @@ const LARGE_PIXELS: u64 = 40_000_000;
 /// A file written this shortly before it was read may be written again within
 /// the same tick of the file system's clock, and would then look unchanged.
 const SETTLED: Duration = Duration::from_millis(20);
+
+/// A file that was read.
+pub(super) struct Done {
+    pub(super) location: Location,
+    pub(super) path: PathBuf,
+    pub(super) stamp: FileStamp,
+    pub(super) outcome: Outcome,
+}
 
 /// What a file turned out to be.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Finds the files that may be images, in the order of their names.
 
+use std::collections::HashSet;
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use ignore::overrides::OverrideBuilder;
 use ignore::{DirEntry, Walk, WalkBuilder};
 
+use super::report::Failure;
 use super::{IngestError, WalkOptions};
 use crate::imaging;
 use crate::record::{FileStamp, Location};
@@ -54,6 +56,31 @@ pub(super) enum Found {
     Link,
     /// A file or folder that cannot be looked at; `path` when it is known.
     Unreadable { path: Option<PathBuf>, reason: String },
+}
+
+/// What the scan learned besides the jobs.
+#[derive(Default)]
+pub(super) struct Scan {
+    /// Digests of the locations that were seen.
+    pub(super) seen: HashSet<[u8; 16]>,
+    /// Places whose content could not be listed.
+    pub(super) unreadable: Vec<Location>,
+    /// Scanned folders, with whether any image was seen in them.
+    pub(super) folders: Vec<(Location, bool)>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) other_files: u64,
+    pub(super) links: u64,
+    /// Whether every folder was walked to its end.
+    pub(super) complete: bool,
+}
+
+impl Scan {
+    /// 128 bits of a location: a set of them is small, and never collides in practice.
+    pub(super) fn digest(location: &Location) -> [u8; 16] {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(location.as_bytes()).as_bytes()[..16]);
+        digest
+    }
 }
 
 /// Walks one folder.
