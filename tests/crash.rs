@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Random, content, folder_with, lookalike, run, run_ok, stderr};
@@ -39,25 +40,27 @@ fn an_index_killed_at_random_moments_and_run_again_ends_as_an_undisturbed_one() 
     assert!(killed >= MOMENTS as u32 / 2, "only {killed} runs were still going when killed");
 }
 
+/// Waits until an index acknowledged its first batch, and gives the images in it.
+fn first_batch(folder: &Path) -> u64 {
+    let manifest = folder.join(".lookalike/MANIFEST.json");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        assert!(Instant::now() < deadline, "no batch was committed");
+        std::thread::sleep(Duration::from_millis(2));
+        let text = std::fs::read_to_string(&manifest).unwrap_or_default();
+        let manifest = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        match manifest["counts"]["images"].as_u64() {
+            Some(images) if images > 0 => return images,
+            _ => {}
+        }
+    }
+}
+
 #[test]
 fn what_was_committed_before_the_kill_is_not_embedded_again() {
     let folder = folder_with(GROUPS);
     let mut child = lookalike(folder.path()).args(["index", "--quiet"]).spawn().unwrap();
-    let manifest = folder.path().join(".lookalike/MANIFEST.json");
-    let deadline = Instant::now() + Duration::from_secs(120);
-    // The first batch is acknowledged when the manifest counts images.
-    let committed = loop {
-        assert!(Instant::now() < deadline, "no batch was committed");
-        std::thread::sleep(Duration::from_millis(2));
-        let text = std::fs::read_to_string(&manifest).unwrap_or_default();
-        let images = serde_json::from_str::<serde_json::Value>(&text)
-            .ok()
-            .and_then(|manifest| manifest["counts"]["images"].as_u64())
-            .unwrap_or(0);
-        if images > 0 {
-            break images;
-        }
-    };
+    let committed = first_batch(folder.path());
     child.kill().unwrap();
     child.wait().unwrap();
     let report = common::run_json(folder.path(), &["index"]);
@@ -75,7 +78,7 @@ fn ctrl_c_stops_cleanly_and_the_next_run_goes_on() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(700));
+    first_batch(folder.path());
     let status = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()
