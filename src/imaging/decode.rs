@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{DecodeLimits, ImageFormat, ImagingError, format, jpeg, library, orient, read_exif};
+use super::{
+    DecodeLimits, ExifSummary, ImageFormat, ImagingError, format, jpeg, library, orient, read_exif,
+};
 use crate::pixels::Pixels;
 
 /// Holds a decoded image and what its file said of it.
@@ -19,6 +21,8 @@ pub struct DecodedImage {
     pub height_px: u32,
     /// The EXIF orientation that was applied, 1 to 8; 1 also when the file named none.
     pub orientation: u8,
+    /// What the EXIF of the file said; empty when it has none.
+    pub exif: ExifSummary,
 }
 
 /// Holds what the header of a file declares.
@@ -50,13 +54,15 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<DecodedImage, Imagi
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),
         _ => library::decode(format, bytes, limits),
     })?;
-    let orientation = read_exif(bytes).orientation.unwrap_or(1);
+    let exif = read_exif(bytes);
+    let orientation = exif.orientation.unwrap_or(1);
     let pixels = orient(stored, orientation);
     Ok(DecodedImage {
         format,
         width_px: pixels.width_px(),
         height_px: pixels.height_px(),
         orientation,
+        exif,
         pixels,
     })
 }

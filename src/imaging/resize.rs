@@ -35,38 +35,6 @@ pub fn centre_crop(pixels: &Pixels, side_px: u32) -> Pixels {
     resize(&cut, side_px, side_px)
 }
 
-/// Resizes the image into the top left corner of a square of `side_px`; the rest is `grey`.
-///
-/// The shape is kept: the image takes [`fitted_size`] of the square.
-///
-/// # Panics
-/// When `side_px` is 0.
-#[must_use]
-pub fn pad(pixels: &Pixels, side_px: u32, grey: u8) -> Pixels {
-    let (width_px, height_px) = fitted_size(pixels.width_px(), pixels.height_px(), side_px);
-    let fitted = resize(&view(pixels), width_px, height_px);
-    let row_bytes = side_px as usize * 3;
-    let mut rgb = vec![grey; row_bytes * side_px as usize];
-    let rows = fitted.rgb().chunks_exact(width_px as usize * 3);
-    for (target, row) in rgb.chunks_exact_mut(row_bytes).zip(rows) {
-        target[..row.len()].copy_from_slice(row);
-    }
-    from_buffer(side_px, side_px, rgb)
-}
-
-/// Gives the width and height that [`pad`] resizes an image to: the longer side becomes
-/// `side_px`, the other one is rounded down, at least 1 px.
-#[must_use]
-pub fn fitted_size(width_px: u32, height_px: u32, side_px: u32) -> (u32, u32) {
-    let longer_px = u64::from(width_px.max(height_px));
-    let fit = |length_px: u32| {
-        let scaled_px = u64::from(length_px) * u64::from(side_px) / longer_px.max(1);
-        // A quotient of at most side_px fits.
-        scaled_px.max(1) as u32
-    };
-    (fit(width_px), fit(height_px))
-}
-
 fn crop_side(shorter_px: u32, side_px: u32) -> u32 {
     let side_px = u64::from(side_px);
     let cut_px = u64::from(shorter_px) * side_px / (side_px + 32);
@@ -110,7 +78,7 @@ fn from_buffer(width_px: u32, height_px: u32, rgb: Vec<u8>) -> Pixels {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{gradient, noise, pixel};
+    use super::super::sample::{gradient, noise};
     use super::*;
 
     fn image(width_px: u32, height_px: u32) -> Pixels {
@@ -181,8 +149,7 @@ mod tests {
     fn extreme_shapes_become_squares() {
         for (width_px, height_px) in [(1, 1), (1, 9000), (9000, 1), (2, 3), (224, 224)] {
             let source = image(width_px, height_px);
-            for square in [squash(&source, 224), centre_crop(&source, 224), pad(&source, 224, 114)]
-            {
+            for square in [squash(&source, 224), centre_crop(&source, 224)] {
                 assert_eq!((square.width_px(), square.height_px()), (224, 224));
             }
         }
@@ -194,23 +161,5 @@ mod tests {
         for square in [squash(&source, 40), centre_crop(&source, 40)] {
             assert_eq!(square.rgb(), [13, 200, 255].repeat(1600));
         }
-    }
-
-    #[test]
-    fn padding_keeps_the_shape_and_fills_below_or_at_the_right() {
-        let wide = pad(&from_buffer(8, 4, vec![200; 96]), 16, 114);
-        assert_eq!(pixel(&wide, 15, 7), [200; 3]);
-        assert_eq!(pixel(&wide, 0, 8), [114; 3]);
-        let tall = pad(&from_buffer(4, 8, vec![200; 96]), 16, 114);
-        assert_eq!(pixel(&tall, 7, 15), [200; 3]);
-        assert_eq!(pixel(&tall, 8, 0), [114; 3]);
-    }
-
-    #[test]
-    fn the_fitted_size_is_never_zero_nor_larger_than_the_square() {
-        assert_eq!(fitted_size(4000, 3000, 416), (416, 312));
-        assert_eq!(fitted_size(3000, 4000, 416), (312, 416));
-        assert_eq!(fitted_size(1, 1, 416), (416, 416));
-        assert_eq!(fitted_size(u32::MAX, 1, 416), (416, 1));
     }
 }

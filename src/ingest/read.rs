@@ -101,7 +101,6 @@ impl<'a> Reader<'a> {
         let _turn = (pixels > LARGE_PIXELS)
             .then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
         let image = imaging::decode(bytes, &self.options.limits)?;
-        let exif = imaging::read_exif(bytes);
         let side = self.target.encoder.input_side_px();
         Ok(NewImage {
             whole: imaging::squash(&image.pixels, side),
@@ -113,8 +112,8 @@ impl<'a> Reader<'a> {
                 size_bytes: bytes.len() as u64,
                 format: image.format.name().to_owned(),
                 orientation: image.orientation,
-                captured_at: exif.captured_at.map(|time| time.to_string()),
-                camera: camera(exif.camera_make, exif.camera_model),
+                captured_at: image.exif.captured_at.map(|time| time.to_string()),
+                camera: camera(image.exif.camera_make, image.exif.camera_model),
                 classes: Vec::new(),
             },
         })
