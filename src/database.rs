@@ -29,7 +29,7 @@ pub use verify::VerifyReport;
 /// # Examples
 /// ```
 /// use std::sync::Arc;
-/// use lookalike::inference::EfficientNetLite;
+/// use lookalike::inference::Cnn;
 /// use lookalike::{Control, Database, IndexOptions, Search};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,7 +39,7 @@ pub use verify::VerifyReport;
 /// #     let photo = photo?;
 /// #     std::fs::copy(photo.path(), folder.path().join(photo.file_name()))?;
 /// # }
-/// let encoder = Arc::new(EfficientNetLite::embedded()?);
+/// let encoder = Arc::new(Cnn::embedded()?);
 /// let database = Database::create(&folder.path().join(".lookalike"), encoder)?;
 /// let folders = [folder.path().to_owned()];
 /// let report = database.index(&folders, &IndexOptions::default(), Control::default())?;

@@ -9,12 +9,12 @@
 //! ```no_run
 //! use std::path::Path;
 //! use std::sync::Arc;
-//! use lookalike::inference::EfficientNetLite;
+//! use lookalike::inference::Cnn;
 //! use lookalike::record::ImageId;
 //! use lookalike::{Control, Database, IndexOptions, Search};
 //!
 //! # fn main() -> Result<(), lookalike::Error> {
-//! let encoder = Arc::new(EfficientNetLite::embedded()?);
+//! let encoder = Arc::new(Cnn::embedded()?);
 //! let database = Database::create(Path::new("/photos/.lookalike"), encoder)?;
 //! database.index(&["/photos".into()], &IndexOptions::default(), Control::default())?;
 //! for hit in database.search_image(ImageId(1), &Search::default())? {

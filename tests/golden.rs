@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lookalike::inference::{EfficientNetLite, Encoder};
+use lookalike::inference::{Cnn, Encoder};
 use lookalike::pixels::Pixels;
 use safetensors::SafeTensors;
 
@@ -54,7 +54,7 @@ fn lite0_equals_pytorch_on_the_same_pixels() {
     names.sort_unstable();
     assert!(names.len() >= 8, "the reference holds {} inputs", names.len());
 
-    let encoder = EfficientNetLite::embedded().unwrap();
+    let encoder = Cnn::embedded().unwrap();
     let inputs: Vec<Pixels> = names.iter().map(|name| pixels(name)).collect();
     let embeddings = encoder.embed(&inputs).unwrap();
     let classes = encoder.classify(&inputs).unwrap();
@@ -71,7 +71,7 @@ fn lite0_equals_pytorch_on_the_same_pixels() {
 
 #[test]
 fn an_embedding_does_not_depend_on_the_batch_around_it() {
-    let encoder = EfficientNetLite::embedded().unwrap();
+    let encoder = Cnn::embedded().unwrap();
     let names = ["goldfish_whole", "moose_whole", "bekes_dam_whole"];
     let inputs: Vec<Pixels> = names.iter().map(|name| pixels(name)).collect();
     let together = encoder.embed(&inputs).unwrap();

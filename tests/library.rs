@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{ColourGrid, Random, age, folder_with};
-use lookalike::inference::{EfficientNetLite, Encoder};
+use lookalike::inference::{Cnn, Encoder};
 use lookalike::record::ContentHash;
 use lookalike::{Control, Database, Filter, IndexOptions, IngestReport, Search};
 
@@ -48,7 +48,7 @@ fn another_encoder_is_another_space_beside_the_first() {
     let before = hits(&first);
     drop(first);
 
-    let network: Arc<dyn Encoder> = Arc::new(EfficientNetLite::embedded().unwrap());
+    let network: Arc<dyn Encoder> = Arc::new(Cnn::embedded().unwrap());
     let second = Database::open(&directory, network).unwrap();
     assert!(second.images(&Filter::default()).unwrap().is_empty(), "nothing is embedded yet");
     assert!(!second.verify(10).unwrap().problems.is_empty(), "verify says what is missing");

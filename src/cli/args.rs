@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lookalike::inference::{InstructionSet, Model, Precision};
 
 /// Image similarity search over your own folders: offline, one binary.
 #[derive(Debug, Parser)]
@@ -55,6 +56,10 @@ pub(super) enum Command {
     Verify(VerifyArgs),
     /// Measure retrieval: precision of neighbors, with folders as classes
     Eval(EvalArgs),
+    /// Measure the speed of reading and encoding images on this machine
+    Bench(BenchArgs),
+    /// Show the networks and their layers
+    Models(ModelsArgs),
     /// Save what is readable of a damaged database
     Repair,
 }
@@ -272,4 +277,61 @@ mod tests {
     fn the_definition_of_the_command_line_is_sound() {
         Arguments::command().debug_assert();
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Folder of images to read; the first 100 are taken
+    #[arg(value_name = "DIR", default_value = ".", conflicts_with = "encode_only")]
+    pub(super) folder: PathBuf,
+    /// Time the network alone, on pixels that are already there
+    #[arg(long)]
+    pub(super) encode_only: bool,
+    /// Network to run, as `lookalike models` names it
+    #[arg(long, value_name = "NAME", default_value = "efficientnet-lite0", value_parser = model)]
+    pub(super) model: Model,
+    /// Its weights, a safetensors file [default: those in the program]
+    #[arg(long, value_name = "FILE")]
+    pub(super) weights: Option<PathBuf>,
+    /// Numbers that convolutions are computed in: f32 or int8
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    pub(super) precision: Precision,
+    /// Instruction set of the kernels: avx512, avx2, neon or scalar [default: the best here]
+    #[arg(long, value_name = "NAME", env = "LOOKALIKE_CPU", value_parser = instruction_set)]
+    pub(super) instruction_set: Option<InstructionSet>,
+    /// Images that are encoded at a time: one shares all threads, several have one each
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub(super) batch: std::num::NonZeroUsize,
+    /// Time to spend on each stage, in seconds
+    #[arg(long, value_name = "S", default_value_t = 3.0)]
+    pub(super) seconds: f64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ModelsArgs {
+    /// Network whose layers are shown [default: list the networks]
+    #[arg(value_name = "NAME", value_parser = model)]
+    pub(super) model: Option<Model>,
+}
+
+fn model(name: &str) -> Result<Model, String> {
+    let names = Model::ALL.map(Model::name);
+    Model::named(name).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
+fn precision(name: &str) -> Result<Precision, String> {
+    [Precision::Float32, Precision::Int8]
+        .into_iter()
+        .find(|precision| precision.name() == name)
+        .ok_or_else(|| "expected f32 or int8".to_owned())
+}
+
+fn instruction_set(name: &str) -> Result<InstructionSet, String> {
+    let available = InstructionSet::available();
+    let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
+    available
+        .iter()
+        .copied()
+        .find(|set| set.name() == name)
+        .ok_or_else(|| format!("this processor runs {}", names.join(", ")))
 }

@@ -1,6 +1,7 @@
 //! The command line: parses, asks the library, prints.
 
 mod args;
+mod bench;
 mod classify;
 mod cluster;
 mod eval;
@@ -8,6 +9,7 @@ mod index;
 mod label;
 mod list;
 mod locate;
+mod models;
 mod output;
 mod progress;
 mod search;
@@ -66,6 +68,8 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Stats => stats::run(global, output),
         Command::Verify(args) => verify::run(global, &args, output),
         Command::Eval(args) => eval::run(global, &args, output),
+        Command::Bench(args) => bench::run(&args, output),
+        Command::Models(args) => models::run(&args, output),
         Command::Repair => verify::repair(global, output),
     }
 }

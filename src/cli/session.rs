@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use lookalike::inference::{EfficientNetLite, Encoder};
+use lookalike::inference::{Cnn, Encoder};
 use lookalike::{Database, Filter};
 
 use super::args::{FilterArgs, GlobalArgs};
@@ -16,7 +16,7 @@ use super::locate;
 /// # Errors
 /// None in practice.
 pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
-    Ok(Arc::new(EfficientNetLite::embedded()?))
+    Ok(Arc::new(Cnn::embedded()?))
 }
 
 /// Opens the database that a command about `folder` means.

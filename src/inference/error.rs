@@ -36,6 +36,21 @@ pub enum InferenceError {
         /// Element type in the file.
         found: String,
     },
+    /// The binary has no weights for the model, and no file was given.
+    #[error("{model} needs a weights file: the binary has none for it")]
+    NoWeights {
+        /// The model's name.
+        model: &'static str,
+    },
+    /// This processor cannot run the instruction set that was asked for.
+    #[error("this processor has no {name}")]
+    InstructionSet {
+        /// Its name.
+        name: &'static str,
+    },
+    /// Products of bytes were asked for without images to take their scales from.
+    #[error("8-bit products need at least one calibration image")]
+    Calibration,
     /// An input image has another size than the network takes.
     #[error("the network takes {expected} x {expected} pixels, got {width_px} x {height_px}")]
     InputSize {

@@ -1,13 +1,25 @@
 //! Networks: from pixels to embeddings and classes. The only module that knows candle.
+//!
+//! A network is defined once (`models`) as data (`network`); `cpu` compiles it for the processor
+//! at hand, and `engine` makes the compiled plan an operation of candle.
 
 mod classes;
+mod cnn;
+mod cpu;
 mod encoder;
+mod engine;
 mod error;
-mod layers;
 mod models;
+mod network;
+#[cfg(test)]
+mod reference;
+mod summary;
 mod weights;
 
 pub(crate) use classes::top_classes;
+pub use cnn::{Cnn, Compute};
+pub use cpu::{InstructionSet, Precision};
 pub use encoder::Encoder;
 pub use error::InferenceError;
-pub use models::efficientnet_lite::{EfficientNetLite, Variant};
+pub use models::Model;
+pub use summary::LayerSummary;

@@ -1,6 +1,7 @@
-//! Weights: a safetensors file as named candle tensors in 32-bit floats.
+//! Weights: a safetensors file as named tensors in 32-bit floats.
 
-use candle_core::{Device, Tensor};
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use safetensors::{Dtype, SafeTensors};
 
 use super::InferenceError;
@@ -10,7 +11,8 @@ use super::InferenceError;
 /// Converting on demand keeps the peak memory of loading at the file plus the
 /// network, not at twice the network.
 pub(super) struct Weights<'a> {
-    tensors: SafeTensors<'a>,
+    /// Absent where only the shapes matter.
+    tensors: Option<SafeTensors<'a>>,
     digest: String,
 }
 
@@ -22,7 +24,12 @@ impl<'a> Weights<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, InferenceError> {
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|source| InferenceError::Weights { source })?;
-        Ok(Self { tensors, digest: blake3::hash(bytes).to_hex().to_string() })
+        Ok(Self { tensors: Some(tensors), digest: blake3::hash(bytes).to_hex().to_string() })
+    }
+
+    /// Weights that are all zero and have every shape that is asked for.
+    pub(super) fn blank() -> Self {
+        Self { tensors: None, digest: String::new() }
     }
 
     /// BLAKE3 of the file in hexadecimal.
@@ -30,22 +37,16 @@ impl<'a> Weights<'a> {
         &self.digest
     }
 
-    /// Gives one tensor as `f32` on the CPU, after checking its shape.
+    /// Gives the elements of one tensor in row-major order.
     ///
     /// # Errors
     /// [`InferenceError::MissingTensor`], [`InferenceError::TensorShape`] or
     /// [`InferenceError::TensorType`].
-    pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, InferenceError> {
-        Ok(Tensor::from_vec(self.values(name, shape)?, shape, &Device::Cpu)?)
-    }
-
-    /// Gives the elements of one tensor in row-major order.
-    ///
-    /// # Errors
-    /// As for [`Weights::tensor`].
     pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, InferenceError> {
-        let view = self
-            .tensors
+        let Some(tensors) = &self.tensors else {
+            return Ok(vec![0.0; shape.iter().product()]);
+        };
+        let view = tensors
             .tensor(name)
             .map_err(|_| InferenceError::MissingTensor { name: name.to_owned() })?;
         if view.shape() != shape {
@@ -56,7 +57,7 @@ impl<'a> Weights<'a> {
             });
         }
         match view.dtype() {
-            Dtype::F16 => Ok(view.data().chunks_exact(2).map(half_value).collect()),
+            Dtype::F16 => Ok(from_halves(view.data())),
             Dtype::F32 => Ok(view.data().chunks_exact(4).map(single_value).collect()),
             other => Err(InferenceError::TensorType {
                 name: name.to_owned(),
@@ -66,8 +67,13 @@ impl<'a> Weights<'a> {
     }
 }
 
-fn half_value(bytes: &[u8]) -> f32 {
-    half::f16::from_le_bytes([bytes[0], bytes[1]]).to_f32()
+/// By whole slices, since the conversion of single halves asks for the processor's features.
+fn from_halves(bytes: &[u8]) -> Vec<f32> {
+    let bits: Vec<u16> =
+        bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let mut values = vec![0.0; bits.len()];
+    bits.reinterpret_cast::<f16>().convert_to_f32_slice(&mut values);
+    values
 }
 
 fn single_value(bytes: &[u8]) -> f32 {

@@ -1,3 +1,111 @@
-//! One file for each family of networks.
+//! The networks that can be run, each defined in one file.
 
-pub(super) mod efficientnet_lite;
+mod efficientnet_lite;
+mod resnet;
+
+use super::InferenceError;
+use super::network::{
+    Activation, Convolution, Layer, Network, Operation, Padding, ValueId, Window,
+};
+use super::weights::Weights;
+
+/// Classes of ImageNet-1k, which all networks here know.
+const CLASSES: usize = 1000;
+
+/// A network that can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Model {
+    /// EfficientNet-Lite0, 224 px: inside the binary.
+    EfficientNetLite0,
+    /// EfficientNet-Lite2, 260 px.
+    EfficientNetLite2,
+    /// ResNet-18, 224 px.
+    ResNet18,
+    /// ResNet-34, 224 px.
+    ResNet34,
+    /// ResNet-50, 224 px.
+    ResNet50,
+}
+
+impl Model {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::EfficientNetLite0,
+        Self::EfficientNetLite2,
+        Self::ResNet18,
+        Self::ResNet34,
+        Self::ResNet50,
+    ];
+
+    /// The name by which options, reports and spaces call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EfficientNetLite0 => "efficientnet-lite0",
+            Self::EfficientNetLite2 => "efficientnet-lite2",
+            Self::ResNet18 => "resnet18",
+            Self::ResNet34 => "resnet34",
+            Self::ResNet50 => "resnet50",
+        }
+    }
+
+    /// The model of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|model| model.name() == name)
+    }
+
+    /// Side of the square input in pixels.
+    #[must_use]
+    pub fn input_side_px(self) -> u32 {
+        let side = match self {
+            Self::EfficientNetLite0 => efficientnet_lite::LITE0.input_side_px,
+            Self::EfficientNetLite2 => efficientnet_lite::LITE2.input_side_px,
+            _ => resnet::INPUT_SIDE_PX,
+        };
+        side as u32
+    }
+
+    /// How bytes enter the network, in words.
+    pub(super) fn normalisation(self) -> &'static str {
+        match self {
+            Self::EfficientNetLite0 | Self::EfficientNetLite2 => "(x - 127) / 128",
+            _ => "ImageNet mean and deviation",
+        }
+    }
+
+    /// Reads the network out of a weights file.
+    ///
+    /// # Errors
+    /// As for [`Weights::values`].
+    pub(super) fn define(self, weights: &Weights<'_>) -> Result<Network, InferenceError> {
+        match self {
+            Self::EfficientNetLite0 => efficientnet_lite::define(efficientnet_lite::LITE0, weights),
+            Self::EfficientNetLite2 => efficientnet_lite::define(efficientnet_lite::LITE2, weights),
+            Self::ResNet18 => resnet::define(resnet::RESNET18, weights),
+            Self::ResNet34 => resnet::define(resnet::RESNET34, weights),
+            Self::ResNet50 => resnet::define(resnet::RESNET50, weights),
+        }
+    }
+}
+
+/// The classifier over pooled features, which is a convolution over one pixel.
+fn classifier(
+    weights: &Weights<'_>,
+    name: &str,
+    input: ValueId,
+    features: usize,
+) -> Result<Layer, InferenceError> {
+    let convolution = Convolution {
+        kernel: weights.values(&format!("{name}.weight"), &[CLASSES, features])?,
+        bias: weights.values(&format!("{name}.bias"), &[CLASSES])?,
+        inputs: features,
+        outputs: CLASSES,
+        window: Window { side: 1, stride: 1, padding: Padding::Each(0) },
+        depthwise: false,
+        residual: None,
+        activation: Activation::Identity,
+    };
+    Ok(Layer { name: name.to_owned(), input, operation: Operation::Convolution(convolution) })
+}

@@ -1,0 +1,185 @@
+//! `lookalike bench`: images a second of reading, resizing and encoding on this machine.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use ignore::WalkBuilder;
+use lookalike::imaging::{DecodeLimits, decode, is_image_start, squash};
+use lookalike::inference::{Cnn, Compute, Encoder, InstructionSet, Precision};
+use lookalike::pixels::Pixels;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::Outcome;
+use super::args::BenchArgs;
+use super::output::Output;
+
+/// Enough images for a stable mean; more would only fill the memory.
+const IMAGES_MAX: usize = 100;
+
+#[derive(Serialize)]
+struct Report {
+    model: &'static str,
+    precision: &'static str,
+    instruction_set: &'static str,
+    threads: usize,
+    batch: usize,
+    load_ms: f64,
+    /// Median time of a batch, divided by its images.
+    encode_ms_per_image: f64,
+    encode_images_per_second: f64,
+    #[serde(flatten)]
+    reading: Option<Reading>,
+}
+
+#[derive(Serialize)]
+struct Reading {
+    images: usize,
+    decode_images_per_second: f64,
+    resize_images_per_second: f64,
+    whole_images_per_second: f64,
+}
+
+pub(super) fn run(args: &BenchArgs, output: &Output) -> anyhow::Result<Outcome> {
+    let budget = Duration::try_from_secs_f64(args.seconds).context("--seconds is out of range")?;
+    let side = args.model.input_side_px();
+    let files = if args.encode_only { Vec::new() } else { read_files(args)? };
+    let inputs = if files.is_empty() {
+        (0..args.batch.get() as u32).map(|seed| noise(side, seed)).collect()
+    } else {
+        squashed(&files, side)?
+    };
+    let start = Instant::now();
+    let encoder = load(args, &inputs)?;
+    let load_ms = start.elapsed().as_secs_f64() * 1e3;
+    let batch: Vec<Pixels> = inputs.iter().cycle().take(args.batch.get()).cloned().collect();
+    let encode = median(budget, || encoder.embed(&batch).map(drop))?;
+    let encode_ms_per_image = encode.as_secs_f64() * 1e3 / batch.len() as f64;
+    let reading = if files.is_empty() { None } else { Some(read(&files, &encoder, budget)?) };
+    let report = Report {
+        model: args.model.name(),
+        precision: args.precision.name(),
+        instruction_set: encoder.instruction_set().name(),
+        threads: rayon::current_num_threads(),
+        batch: batch.len(),
+        load_ms,
+        encode_ms_per_image,
+        encode_images_per_second: 1e3 / encode_ms_per_image,
+        reading,
+    };
+    print(&report, output)?;
+    Ok(Outcome::Done)
+}
+
+fn load(args: &BenchArgs, inputs: &[Pixels]) -> anyhow::Result<Cnn> {
+    let bytes = match &args.weights {
+        Some(path) => Some(std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?),
+        None => None,
+    };
+    let calibration = match args.precision {
+        Precision::Int8 => inputs.iter().take(16).cloned().collect(),
+        _ => Vec::new(),
+    };
+    let compute = Compute {
+        instruction_set: args.instruction_set.unwrap_or_else(InstructionSet::detect),
+        precision: args.precision,
+        calibration,
+    };
+    Ok(Cnn::load(args.model, bytes.as_deref(), &compute)?)
+}
+
+/// The bytes of the first images of the folder that can be decoded, in the order of their names.
+fn read_files(args: &BenchArgs) -> anyhow::Result<Vec<Vec<u8>>> {
+    let folder = &args.folder;
+    let walk = WalkBuilder::new(folder).sort_by_file_path(Path::cmp).build();
+    let files: Vec<Vec<u8>> = walk
+        .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok())
+        .filter(|bytes| is_image_start(bytes))
+        .filter(|bytes| decode(bytes, &DecodeLimits::default()).is_ok())
+        .take(IMAGES_MAX)
+        .collect();
+    if files.is_empty() {
+        bail!("no image in {folder:?}; name a folder with images, or use --encode-only");
+    }
+    Ok(files)
+}
+
+fn squashed(files: &[Vec<u8>], side: u32) -> anyhow::Result<Vec<Pixels>> {
+    files
+        .par_iter()
+        .map(|bytes| Ok(squash(&decode(bytes, &DecodeLimits::default())?.pixels, side)))
+        .collect()
+}
+
+fn read(files: &[Vec<u8>], encoder: &Cnn, budget: Duration) -> anyhow::Result<Reading> {
+    let side = encoder.input_side_px();
+    let limits = DecodeLimits::default();
+    let decode_all = || -> anyhow::Result<()> {
+        files.par_iter().try_for_each(|bytes| Ok(decode(bytes, &limits).map(drop)?))
+    };
+    let decoding = median(budget, decode_all)?;
+    // Decoding and resizing together, less decoding: so that no set of full images is held.
+    let both = median(budget, || squashed(files, side).map(drop))?;
+    let whole = median(budget, || -> anyhow::Result<()> {
+        Ok(encoder.embed(&squashed(files, side)?).map(drop)?)
+    })?;
+    let rate = |time: Duration| files.len() as f64 / time.as_secs_f64().max(1e-9);
+    Ok(Reading {
+        images: files.len(),
+        decode_images_per_second: rate(decoding),
+        resize_images_per_second: rate(both.saturating_sub(decoding)),
+        whole_images_per_second: rate(whole),
+    })
+}
+
+/// Runs `work` once to warm up, then at least three times and as long as the budget lasts.
+fn median<E>(budget: Duration, work: impl Fn() -> Result<(), E>) -> Result<Duration, E> {
+    work()?;
+    let start = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 3 || start.elapsed() < budget {
+        let turn = Instant::now();
+        work()?;
+        times.push(turn.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+/// Pixels without meaning: the time of the network does not depend on them.
+fn noise(side: u32, seed: u32) -> Pixels {
+    let mut state = seed.wrapping_add(1);
+    let bytes = (0..side * side * 3)
+        .map(|_| {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            (state >> 24) as u8
+        })
+        .collect();
+    Pixels::from_rgb(side, side, bytes).expect("three bytes for each pixel")
+}
+
+fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
+    if output.json {
+        return output.object(report);
+    }
+    let Report { model, precision, instruction_set, threads, batch, .. } = report;
+    output.line(format!(
+        "{model}, {precision}, {instruction_set}, threads: {threads}, images at a time: {batch}"
+    ))?;
+    output.line(format!("load     {:>8.1} ms", report.load_ms))?;
+    let rate = |name: &str, rate: f64| format!("{name:<8} {rate:>8.1} images/s");
+    if let Some(reading) = &report.reading {
+        output.line(rate("decode", reading.decode_images_per_second))?;
+        output.line(rate("resize", reading.resize_images_per_second))?;
+    }
+    output.line(format!(
+        "{}, {:.2} ms an image",
+        rate("encode", report.encode_images_per_second),
+        report.encode_ms_per_image
+    ))?;
+    if let Some(reading) = &report.reading {
+        output.line(rate("whole", reading.whole_images_per_second))?;
+    }
+    Ok(())
+}

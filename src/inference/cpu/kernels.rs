@@ -1,0 +1,177 @@
+//! One table of kernels for each instruction set, and the detection that hands it out.
+
+use super::depthwise::{DepthwiseRow, depthwise_row, depthwise_row_any};
+use super::lanes::Lanes;
+use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, mean_row};
+use super::tile::{ByteTile, FloatTile, byte_tile, float_tile};
+
+/// An instruction set that the engine has kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum InstructionSet {
+    /// AVX-512 with VNNI, sixteen lanes.
+    Avx512,
+    /// AVX2 with FMA, eight lanes.
+    Avx2,
+    /// NEON, four lanes.
+    Neon,
+    /// None in particular: runs on any processor.
+    Scalar,
+}
+
+impl InstructionSet {
+    /// The instruction sets that this processor can run, the fastest first.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        let all = [Self::Avx512, Self::Avx2, Self::Neon, Self::Scalar];
+        all.into_iter().filter(|set| set.kernels().is_some()).collect()
+    }
+
+    /// The fastest instruction set of this processor.
+    #[must_use]
+    pub fn detect() -> Self {
+        Self::available()[0]
+    }
+
+    /// The name by which `LOOKALIKE_CPU` and reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Neon => "neon",
+            Self::Scalar => "scalar",
+        }
+    }
+
+    /// Its kernels, if this processor can run them.
+    pub(super) fn kernels(self) -> Option<&'static Kernels> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                let found = is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni");
+                found.then_some(&AVX512)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => {
+                let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                found.then_some(&AVX2)
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Some(&NEON),
+            Self::Scalar => Some(&SCALAR),
+            #[allow(unreachable_patterns, reason = "on a processor of another kind")]
+            _ => None,
+        }
+    }
+}
+
+/// A kernel over tiles of one width.
+#[derive(Clone, Copy)]
+pub(super) struct TileKernel<T> {
+    /// Pixels of a full tile.
+    pub(super) pixels: usize,
+    pub(super) full: unsafe fn(&T),
+    /// The same for one pixel.
+    pub(super) single: unsafe fn(&T),
+}
+
+/// The kernels of one instruction set.
+///
+/// To have the table is the proof that this processor can run them: only
+/// [`InstructionSet::kernels`] gives it out. What else they ask of the caller
+/// stands at the functions that they are made of.
+pub(super) struct Kernels {
+    pub(super) set: InstructionSet,
+    /// Floats of a vector.
+    pub(super) lanes: usize,
+    /// By the number of vectors of a panel, from one; as many as pay on this instruction set.
+    pub(super) float_tiles: &'static [TileKernel<FloatTile>],
+    pub(super) byte_tiles: &'static [TileKernel<ByteTile>],
+    /// Sides 3 and 5 at strides 1 and 2.
+    depthwise: [[unsafe fn(&DepthwiseRow); 2]; 2],
+    depthwise_any: unsafe fn(&DepthwiseRow),
+    pub(super) max_window: unsafe fn(&MaxWindow),
+    pub(super) mean_row: unsafe fn(&MeanRow),
+    pub(super) byte_run: unsafe fn(&ByteRun),
+}
+
+impl Kernels {
+    /// The depthwise kernel for a window of `side x side` moved by `stride`.
+    pub(super) fn depthwise(&self, side: usize, stride: usize) -> unsafe fn(&DepthwiseRow) {
+        match (side, stride) {
+            (3 | 5, 1 | 2) => self.depthwise[(side - 3) / 2][stride - 1],
+            _ => self.depthwise_any,
+        }
+    }
+}
+
+/// Compiles one generic kernel for an instruction set.
+macro_rules! compiled {
+    ($feature:literal, $kernel:ident, $work:ty, $lanes:ty $(, $size:literal)*) => {{
+        /// # Safety
+        /// As for the generic kernel, on a processor that has the instruction set.
+        #[cfg_attr(
+            any(target_arch = "x86_64", target_arch = "aarch64"),
+            target_feature(enable = $feature)
+        )]
+        unsafe fn run(work: &$work) {
+            // SAFETY: the contract is passed on to whoever calls through the table.
+            unsafe { $kernel::<$lanes $(, $size)*>(work) }
+        }
+        run
+    }};
+}
+
+/// Makes the table of an instruction set. Tiles are given as vectors x pixels, the most pixels
+/// whose sums, weights and one value fit the registers.
+macro_rules! table {
+    ($name:ident, $set:ident, $lanes:ty, $feature:literal,
+     floats: $($fv:literal x $fp:literal),+; bytes: $($bv:literal x $bp:literal),+) => {
+        static $name: Kernels = Kernels {
+            set: InstructionSet::$set,
+            lanes: <$lanes as Lanes>::COUNT,
+            float_tiles: &[$(TileKernel {
+                pixels: $fp,
+                full: compiled!($feature, float_tile, FloatTile, $lanes, $fp, $fv),
+                single: compiled!($feature, float_tile, FloatTile, $lanes, 1, $fv),
+            }),+],
+            byte_tiles: &[$(TileKernel {
+                pixels: $bp,
+                full: compiled!($feature, byte_tile, ByteTile, $lanes, $bp, $bv),
+                single: compiled!($feature, byte_tile, ByteTile, $lanes, 1, $bv),
+            }),+],
+            depthwise: [
+                [
+                    compiled!($feature, depthwise_row, DepthwiseRow, $lanes, 3, 1),
+                    compiled!($feature, depthwise_row, DepthwiseRow, $lanes, 3, 2),
+                ],
+                [
+                    compiled!($feature, depthwise_row, DepthwiseRow, $lanes, 5, 1),
+                    compiled!($feature, depthwise_row, DepthwiseRow, $lanes, 5, 2),
+                ],
+            ],
+            depthwise_any: compiled!($feature, depthwise_row_any, DepthwiseRow, $lanes),
+            max_window: compiled!($feature, max_window, MaxWindow, $lanes),
+            mean_row: compiled!($feature, mean_row, MeanRow, $lanes),
+            byte_run: compiled!($feature, byte_run, ByteRun, $lanes),
+        };
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+table!(AVX512, Avx512, super::avx512::Avx512, "avx512f,avx512bw,avx512vl,avx512vnni",
+    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 8, 3 x 8, 4 x 6);
+#[cfg(target_arch = "x86_64")]
+table!(AVX2, Avx2, super::avx2::Avx2, "avx2,fma",
+    floats: 1 x 8, 2 x 6; bytes: 1 x 8, 2 x 5);
+#[cfg(target_arch = "aarch64")]
+table!(NEON, Neon, super::neon::Neon, "neon",
+    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 6);
+#[cfg(not(target_arch = "aarch64"))]
+table!(SCALAR, Scalar, super::scalar::Scalar, "sse2", floats: 1 x 4; bytes: 1 x 2);
+#[cfg(target_arch = "aarch64")]
+table!(SCALAR, Scalar, super::scalar::Scalar, "neon", floats: 1 x 4; bytes: 1 x 2);

@@ -1,0 +1,188 @@
+//! A compiled network: steps over one arena.
+
+use super::block::Block;
+use super::calibrate::Range;
+use super::compile::{Purpose, compile};
+use super::kernels::{InstructionSet, Kernels};
+use super::memory::{Aligned, Memory};
+use super::steps::{AveragePool, Context, Dense, Depthwise, MaxPool, Place, Stem, ToBytes, Value};
+use super::team::Team;
+use crate::inference::network::Network;
+
+/// In what numbers the convolutions over many channels are computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Precision {
+    /// 32-bit floats throughout: the reference.
+    Float32,
+    /// Matrix products of 8-bit integers, summed exactly; everything else in 32-bit floats.
+    Int8,
+}
+
+impl Precision {
+    /// The name by which options and reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// A part of the network that runs between two barriers.
+pub(super) struct Step {
+    /// The last layer that it computes.
+    pub(super) layer: usize,
+    pub(super) work: Work,
+}
+
+/// What a step computes.
+pub(super) enum Work {
+    Stem(Box<Stem>),
+    Dense(Dense),
+    Depthwise(Depthwise),
+    Block(Box<Block>),
+    MaxPool(MaxPool),
+    AveragePool(AveragePool),
+    ToBytes(ToBytes),
+}
+
+/// A network compiled for an instruction set and a precision.
+pub(in crate::inference) struct Plan {
+    pub(super) kernels: &'static Kernels,
+    pub(super) steps: Vec<Step>,
+    pub(super) input_side: usize,
+    pub(super) features: Exit,
+    pub(super) logits: Exit,
+    /// Floats of the arena that all members share.
+    pub(super) arena: usize,
+    /// Floats that each member has for itself.
+    pub(super) scratch: usize,
+    /// Where each value lies.
+    pub(super) values: Vec<Value>,
+}
+
+/// An output of the network.
+#[derive(Clone, Copy)]
+pub(super) struct Exit {
+    /// The layer that computes it.
+    pub(super) layer: usize,
+    pub(super) place: Place,
+    /// Values without padding.
+    pub(super) length: usize,
+}
+
+/// Which output of the network is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::inference) enum Output {
+    Features,
+    Logits,
+}
+
+/// The memory of a run, to be used again for the next image.
+pub(in crate::inference) struct Workspace {
+    pub(super) arena: Aligned,
+    threads: usize,
+}
+
+impl Workspace {
+    /// Threads that a run in it has.
+    pub(in crate::inference) fn threads(&self) -> usize {
+        self.threads
+    }
+}
+
+impl Plan {
+    /// Compiles `network`; `ranges` holds those of all values for [`Precision::Int8`].
+    ///
+    /// # Panics
+    /// When this processor cannot run `set`, or a range is missing.
+    pub(in crate::inference) fn new(
+        network: &Network,
+        set: InstructionSet,
+        precision: Precision,
+        ranges: &[Range],
+    ) -> Self {
+        let kernels = set.kernels().expect("the caller took the set from those available");
+        if precision == Precision::Int8 {
+            assert_eq!(ranges.len(), network.layers.len() + 1, "one range for each value");
+        }
+        compile(network, kernels, precision, ranges, Purpose::Outputs)
+    }
+
+    pub(in crate::inference) fn input_side(&self) -> usize {
+        self.input_side
+    }
+
+    pub(in crate::inference) fn instruction_set(&self) -> InstructionSet {
+        self.kernels.set
+    }
+
+    /// Memory for runs on `threads` threads: about 4 MB for EfficientNet-Lite0.
+    pub(in crate::inference) fn workspace(&self, threads: usize) -> Workspace {
+        Workspace { arena: Aligned::zeroed(self.arena + threads * self.scratch), threads }
+    }
+
+    /// Runs one image, `side * side * 3` bytes, on as many threads as the workspace has.
+    ///
+    /// The result does not depend on the number of threads.
+    ///
+    /// # Panics
+    /// When `pixels` has another length.
+    pub(in crate::inference) fn run(
+        &self,
+        pixels: &[u8],
+        workspace: &mut Workspace,
+        output: Output,
+    ) -> Vec<f32> {
+        assert_eq!(pixels.len(), self.input_side * self.input_side * 3, "an input of another size");
+        let Exit { layer: last, place, length } = match output {
+            Output::Features => self.features,
+            Output::Logits => self.logits,
+        };
+        let memory = Memory::of(&mut workspace.arena);
+        Team::run(workspace.threads, |member| {
+            let scratch = self.arena + member.index * self.scratch;
+            let context = Context { kernels: self.kernels, memory, pixels, member, scratch };
+            for step in &self.steps {
+                if step.layer > last {
+                    break;
+                }
+                step.work.run(&context);
+                member.wait();
+            }
+        });
+        workspace.arena.floats()[place.offset..place.offset + length].to_vec()
+    }
+}
+
+impl Work {
+    fn run(&self, context: &Context<'_>) {
+        if context.member.index == 0 {
+            self.clear_border(context);
+        }
+        match self {
+            Self::Stem(step) => step.run(context),
+            Self::Dense(step) => step.run(context),
+            Self::Depthwise(step) => step.run(context),
+            Self::Block(step) => step.run(context),
+            Self::MaxPool(step) => step.run(context),
+            Self::AveragePool(step) => step.run(context),
+            Self::ToBytes(step) => step.run(context),
+        }
+    }
+
+    /// Only dense windows look beyond the border, so only what they may read has one.
+    fn clear_border(&self, context: &Context<'_>) {
+        match self {
+            Self::Stem(step) => context.clear_border(&step.output),
+            Self::Dense(step) => context.clear_border(&step.output),
+            Self::Depthwise(step) => context.clear_border(&step.output),
+            Self::Block(step) => context.clear_border(&step.output),
+            Self::ToBytes(step) => context.clear_border(&step.value),
+            Self::MaxPool(step) => context.clear_floats_border(step.output),
+            Self::AveragePool(_) => {}
+        }
+    }
+}
