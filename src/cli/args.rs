@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lookalike::inference::{InstructionSet, Model, Precision};
 
+use super::session::INSTRUCTION_SET_VARIABLE;
+
 /// Image similarity search over your own folders: offline, one binary.
 #[derive(Debug, Parser)]
 #[command(name = "lookalike", version, propagate_version = true, max_term_width = 100)]
@@ -297,7 +299,7 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub(super) precision: Precision,
     /// Instruction set of the kernels: avx512, avx2, neon or scalar [default: the best here]
-    #[arg(long, value_name = "NAME", env = "LOOKALIKE_CPU", value_parser = instruction_set)]
+    #[arg(long, value_name = "NAME", env = INSTRUCTION_SET_VARIABLE, value_parser = instruction_set)]
     pub(super) instruction_set: Option<InstructionSet>,
     /// Images that are encoded at a time: one shares all threads, several have one each
     #[arg(long, value_name = "N", default_value = "8")]
@@ -314,11 +316,13 @@ pub(super) struct ModelsArgs {
     pub(super) model: Option<Model>,
 }
 
+/// Finds a network by its name.
 fn model(name: &str) -> Result<Model, String> {
     let names = Model::ALL.map(Model::name);
     Model::named(name).ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
+/// Finds a precision by its name.
 fn precision(name: &str) -> Result<Precision, String> {
     [Precision::Float32, Precision::Int8]
         .into_iter()
@@ -326,7 +330,11 @@ fn precision(name: &str) -> Result<Precision, String> {
         .ok_or_else(|| "expected f32 or int8".to_owned())
 }
 
-fn instruction_set(name: &str) -> Result<InstructionSet, String> {
+/// Finds an instruction set of this processor by its name.
+///
+/// # Errors
+/// What would be accepted.
+pub(super) fn instruction_set(name: &str) -> Result<InstructionSet, String> {
     let available = InstructionSet::available();
     let names: Vec<&str> = available.iter().map(|set| set.name()).collect();
     available

@@ -4,19 +4,27 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
-use lookalike::inference::{Cnn, Encoder};
+use anyhow::{Context, anyhow};
+use lookalike::inference::{Cnn, Compute, Encoder, Model};
 use lookalike::{Database, Filter};
 
 use super::args::{FilterArgs, GlobalArgs};
-use super::locate;
+use super::{args, locate};
+
+/// Forces the kernels of one instruction set, by its name; for tests and comparisons.
+pub(super) const INSTRUCTION_SET_VARIABLE: &str = "LOOKALIKE_CPU";
 
 /// Loads the network inside the binary.
 ///
 /// # Errors
-/// None in practice.
+/// When [`INSTRUCTION_SET_VARIABLE`] names kernels that this processor cannot run.
 pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
-    Ok(Arc::new(Cnn::embedded()?))
+    let mut compute = Compute::default();
+    if let Ok(name) = std::env::var(INSTRUCTION_SET_VARIABLE) {
+        compute.instruction_set = args::instruction_set(&name)
+            .map_err(|problem| anyhow!("{INSTRUCTION_SET_VARIABLE}={name}: {problem}"))?;
+    }
+    Ok(Arc::new(Cnn::load(Model::EfficientNetLite0, None, &compute)?))
 }
 
 /// Opens the database that a command about `folder` means.

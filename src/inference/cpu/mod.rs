@@ -7,6 +7,9 @@
 //! [`InstructionSet`] gives out after detection; that pointers stay in bounds is the compiler's
 //! (`compile`) and the steps' (`steps`, `block`) business, and each block says why they do.
 #![allow(unsafe_code)]
+// The indices of a tile run over several arrays at once and count registers: zipped iterators hide
+// that, and the compiler does not always undo them.
+#![allow(clippy::needless_range_loop)]
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
