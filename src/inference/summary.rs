@@ -35,7 +35,7 @@ impl Model {
     ///
     /// let layers = Model::EfficientNetLite0.layers()?;
     /// let parameters: usize = layers.iter().map(|layer| layer.parameters).sum();
-    /// assert_eq!(parameters, 4_630_984);
+    /// assert_eq!(parameters, 4_631_000);
     /// # Ok::<(), lookalike::inference::InferenceError>(())
     /// ```
     pub fn layers(self) -> Result<Vec<LayerSummary>, InferenceError> {
