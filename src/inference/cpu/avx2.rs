@@ -33,6 +33,11 @@ impl Lanes for Avx2 {
         unsafe { _mm256_add_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
         // SAFETY: the caller runs on FMA (contract of `Lanes`).
         unsafe { _mm256_fmadd_ps(a, b, c) }

@@ -33,6 +33,11 @@ impl Lanes for Avx512 {
         unsafe { _mm512_add_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller runs on AVX-512 (contract of `Lanes`).
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+    #[inline(always)]
     unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: the caller runs on AVX-512 (contract of `Lanes`).
         unsafe { _mm512_fmadd_ps(a, b, c) }

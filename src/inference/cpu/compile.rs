@@ -6,10 +6,12 @@ use super::kernels::Kernels;
 use super::memory::{Aligned, Image, Planner};
 use super::panels::{BytePanels, DenseWeights, FloatPanels, Product};
 use super::plan::{Exit, Plan, Precision, Step, Work};
+use super::points::{PointWeights, Tiling};
 use super::steps::{
     AveragePool, Dense, Depthwise, DepthwiseWeights, MaxPool, Place, Stem, ToBytes, Value,
 };
 use super::tile::{Extent, Quantum};
+use super::winograd::Winograd;
 use crate::inference::network::{Convolution, Network, Operation, Shape, ValueId};
 
 /// The least side of an image at which a block is fused. Below, all the expanded image fits the
@@ -248,6 +250,10 @@ impl Compiler<'_> {
                 let input = input.floats.expect("depthwise convolutions read floats");
                 add(Work::Depthwise(Depthwise { weights, input, output }));
             }
+            Operation::Convolution(convolution) if self.tiling(layer).is_some() => {
+                to_bytes = output.bytes.is_some();
+                add(Work::Winograd(self.winograd(layer, convolution)));
+            }
             Operation::Convolution(convolution) => {
                 to_bytes = output.bytes.is_some() && !self.in_bytes(layer);
                 let image = input.floats.or(input.bytes).expect("inputs are placed").image;
@@ -298,6 +304,25 @@ impl Compiler<'_> {
             output: self.values[layer + 1],
             side: self.shapes[layer + 1].side,
             levels: Stem::levels(&self.network.input),
+        }
+    }
+
+    /// The tiles of a convolution that is computed at points.
+    fn tiling(&self, layer: usize) -> Option<Tiling> {
+        let convolution = self.convolution(layer).filter(|_| !self.in_bytes(layer))?;
+        Tiling::of(convolution, self.shapes[layer + 1].side)
+    }
+
+    fn winograd(&mut self, layer: usize, convolution: &Convolution) -> Winograd {
+        let tiling = self.tiling(layer).expect("the caller asked");
+        let input = self.values[self.network.layers[layer].input].floats;
+        let input = input.expect("products of floats take floats");
+        self.scratch = self.scratch.max(Winograd::scratch(tiling, input.image, self.kernels));
+        Winograd {
+            weights: PointWeights::pack(convolution, tiling, self.kernels),
+            input,
+            output: self.values[layer + 1],
+            residual: self.residual(convolution),
         }
     }
 

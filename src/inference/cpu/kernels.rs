@@ -2,6 +2,7 @@
 
 use super::depthwise::{DepthwiseRow, depthwise_row, depthwise_row_any};
 use super::lanes::Lanes;
+use super::points::{InputPatch, OutputTile, input_patch, output_tile};
 use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, mean_row};
 use super::tile::{ByteTile, FloatTile, byte_tile, float_tile};
 
@@ -97,6 +98,9 @@ pub(super) struct Kernels {
     pub(super) max_window: unsafe fn(&MaxWindow),
     pub(super) mean_row: unsafe fn(&MeanRow),
     pub(super) byte_run: unsafe fn(&ByteRun),
+    /// By the `Tiling`.
+    pub(super) input_patch: [unsafe fn(&InputPatch); 2],
+    pub(super) output_tile: [unsafe fn(&OutputTile); 2],
 }
 
 impl Kernels {
@@ -158,6 +162,14 @@ macro_rules! table {
             max_window: compiled!($feature, max_window, MaxWindow, $lanes),
             mean_row: compiled!($feature, mean_row, MeanRow, $lanes),
             byte_run: compiled!($feature, byte_run, ByteRun, $lanes),
+            input_patch: [
+                compiled!($feature, input_patch, InputPatch, $lanes, 4),
+                compiled!($feature, input_patch, InputPatch, $lanes, 6),
+            ],
+            output_tile: [
+                compiled!($feature, output_tile, OutputTile, $lanes, 4),
+                compiled!($feature, output_tile, OutputTile, $lanes, 6),
+            ],
         };
     };
 }

@@ -26,6 +26,7 @@ mod memory;
 mod neon;
 mod panels;
 mod plan;
+mod points;
 mod pool;
 mod scalar;
 mod steps;
@@ -33,6 +34,7 @@ mod team;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod winograd;
 
 pub(super) use calibrate::calibrate;
 pub use kernels::InstructionSet;

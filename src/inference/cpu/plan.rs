@@ -7,6 +7,7 @@ use super::kernels::{InstructionSet, Kernels};
 use super::memory::{Aligned, Memory};
 use super::steps::{AveragePool, Context, Dense, Depthwise, MaxPool, Place, Stem, ToBytes, Value};
 use super::team::Team;
+use super::winograd::Winograd;
 use crate::inference::network::Network;
 
 /// In what numbers the convolutions over many channels are computed.
@@ -41,6 +42,7 @@ pub(super) struct Step {
 pub(super) enum Work {
     Stem(Box<Stem>),
     Dense(Dense),
+    Winograd(Winograd),
     Depthwise(Depthwise),
     Block(Box<Block>),
     MaxPool(MaxPool),
@@ -165,6 +167,7 @@ impl Work {
         match self {
             Self::Stem(step) => step.run(context),
             Self::Dense(step) => step.run(context),
+            Self::Winograd(step) => step.run(context),
             Self::Depthwise(step) => step.run(context),
             Self::Block(step) => step.run(context),
             Self::MaxPool(step) => step.run(context),
@@ -178,6 +181,7 @@ impl Work {
         match self {
             Self::Stem(step) => context.clear_border(&step.output),
             Self::Dense(step) => context.clear_border(&step.output),
+            Self::Winograd(step) => context.clear_border(&step.output),
             Self::Depthwise(step) => context.clear_border(&step.output),
             Self::Block(step) => context.clear_border(&step.output),
             Self::ToBytes(step) => context.clear_border(&step.value),

@@ -36,6 +36,10 @@ impl Lanes for Scalar {
         zip(a, b, |a, b| a + b)
     }
     #[inline(always)]
+    unsafe fn mul(a: [f32; COUNT], b: [f32; COUNT]) -> [f32; COUNT] {
+        zip(a, b, |a, b| a * b)
+    }
+    #[inline(always)]
     unsafe fn fma(a: [f32; COUNT], b: [f32; COUNT], c: [f32; COUNT]) -> [f32; COUNT] {
         // Not `mul_add`: without the instruction it is a library call for each lane.
         zip(zip(a, b, |a, b| a * b), c, |product, c| product + c)

@@ -151,6 +151,20 @@ fn networks() -> Vec<(String, Network)> {
             networks.push((format!("residual {side} {window}/{stride}"), builder.finish()));
         }
     }
+    // Wide enough for products at points, with large tiles, then with small ones.
+    for side in [27, 30] {
+        let mut builder = Builder::new(side as u64, side);
+        builder
+            .convolution(35, same(3, 2), Activation::Relu)
+            .convolution(40, each(3, 1, 1), Activation::Relu)
+            .convolution(35, same(3, 1), Activation::Relu6)
+            .residual(1)
+            .convolution(66, each(3, 2, 1), Activation::Relu)
+            .convolution(40, same(3, 1), Activation::Identity)
+            .convolution(66, each(3, 1, 1), Activation::Relu)
+            .residual(4);
+        networks.push((format!("points {side}"), builder.finish()));
+    }
     networks
 }
 
