@@ -38,8 +38,9 @@ pub(super) struct DepthwiseRow {
     pub(super) quantum: Quantum,
 }
 
-/// Pixels that share the loads of the weights and, where windows overlap, of the input.
-const RUN: usize = 4;
+/// Pixels that share the loads of the weights and, where windows overlap, of the input. The images
+/// of networks for 224 pixels have sides of 7, 14, 28 and so on.
+const RUN: usize = 7;
 
 /// Convolves a row with a window of `SIDE x SIDE` moved by `STRIDE`.
 ///
@@ -50,29 +51,22 @@ const RUN: usize = 4;
 pub(super) unsafe fn depthwise_row<L: Lanes, const SIDE: usize, const STRIDE: usize>(
     row: &DepthwiseRow,
 ) {
-    // Output pixels in `inner` see no missing column.
-    let first = row.missing.div_ceil(STRIDE).min(row.pixels);
-    let reach = (row.width + row.missing + STRIDE).saturating_sub(SIDE) / STRIDE;
-    let end = reach.clamp(first, row.pixels);
-    // SAFETY: every run lies in `first..end`, where all columns exist; `clipped_pixel` sees to the
-    // columns itself. The caller answers for the rest.
-    unsafe {
-        for x in (0..first).chain(end..row.pixels) {
-            clipped_pixel::<L>(row, x);
-        }
-        let mut x = first;
-        while x + RUN <= end {
-            run::<L, SIDE, STRIDE, RUN>(row, x);
-            x += RUN;
-        }
-        if x < end && end - first >= RUN {
-            // Some pixels a second time is cheaper than the rest one by one.
-            run::<L, SIDE, STRIDE, RUN>(row, end - RUN);
-            x = end;
-        }
-        while x < end {
-            run::<L, SIDE, STRIDE, 1>(row, x);
-            x += 1;
+    if row.pixels < RUN {
+        // SAFETY: passed on.
+        return unsafe { depthwise_row_any::<L>(row) };
+    }
+    for x in (0..row.pixels).step_by(RUN) {
+        // Some pixels a second time is cheaper than the rest one by one.
+        let x = x.min(row.pixels - RUN);
+        let start = x * STRIDE;
+        let end = start + (RUN - 1) * STRIDE + SIDE;
+        // SAFETY: passed on; only a run whose columns all exist is not clipped.
+        unsafe {
+            if start >= row.missing && end <= row.width + row.missing {
+                run::<L, SIDE, STRIDE, false>(row, x);
+            } else {
+                run::<L, SIDE, STRIDE, true>(row, x);
+            }
         }
     }
 }
@@ -89,38 +83,57 @@ pub(super) unsafe fn depthwise_row_any<L: Lanes>(row: &DepthwiseRow) {
     }
 }
 
+/// Repeats `body` for each column under a run: the compiler leaves a loop over more than a dozen of
+/// them in place, with the sums in memory.
+macro_rules! for_columns {
+    ($($index:literal)+, |$column:ident| $body:block) => {
+        $({
+            const COLUMN: usize = $index;
+            let $column = COLUMN;
+            $body
+        })+
+    };
+}
+
+/// The pixels from `x`, if `CLIPPED` without the columns that do not exist.
+///
 /// # Safety
-/// As for [`depthwise_row`]; the windows of the pixels from `x` lie inside the row.
+/// As for [`depthwise_row`]; unless `CLIPPED`, all columns under the pixels exist.
 #[inline(always)]
-unsafe fn run<L: Lanes, const SIDE: usize, const STRIDE: usize, const PIXELS: usize>(
+unsafe fn run<L: Lanes, const SIDE: usize, const STRIDE: usize, const CLIPPED: bool>(
     row: &DepthwiseRow,
     x: usize,
 ) {
     let channels = row.channels;
-    let start = (x * STRIDE - row.missing) * channels;
-    // SAFETY: the contract of this function is the contract of each operation.
+    // Columns are counted with those missing on the left.
+    let exist = row.missing..row.missing + row.width;
+    let start = x * STRIDE;
+    // SAFETY: the contract of this function is the contract of each operation; a column is only
+    // read if it exists.
     unsafe {
         for channel in (0..channels).step_by(L::COUNT) {
-            let mut sums = [L::load(row.bias.add(channel)); PIXELS];
+            let mut sums = [L::load(row.bias.add(channel)); RUN];
             for tap_y in 0..row.row_count {
-                let line = row.rows[tap_y].add(start + channel);
+                let line = row.rows[tap_y].add(channel);
                 let mut weights = [L::splat(0.0); SIDE];
                 for tap_x in 0..SIDE {
                     let tap = tap_y * SIDE + tap_x;
                     weights[tap_x] = L::load(row.weights.add(tap * channels + channel));
                 }
-                // Input columns one after the other, each to all the pixels that see it.
-                for column in 0..(PIXELS - 1) * STRIDE + SIDE {
-                    let value = L::load(line.add(column * channels));
-                    for pixel in 0..PIXELS {
-                        if column >= pixel * STRIDE && column < pixel * STRIDE + SIDE {
-                            let weight = weights[column - pixel * STRIDE];
-                            sums[pixel] = L::fma(value, weight, sums[pixel]);
+                for_columns!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16, |column| {
+                    let at = start + column;
+                    if column < (RUN - 1) * STRIDE + SIDE && (!CLIPPED || exist.contains(&at)) {
+                        let value = L::load(line.add((at - row.missing) * channels));
+                        for tap in (column % STRIDE..SIDE.min(column + 1)).step_by(STRIDE) {
+                            let pixel = (column - tap) / STRIDE;
+                            if pixel < RUN {
+                                sums[pixel] = L::fma(value, weights[tap], sums[pixel]);
+                            }
                         }
                     }
-                }
+                });
             }
-            for pixel in 0..PIXELS {
+            for pixel in 0..RUN {
                 finish::<L>(row, (x + pixel) * channels + channel, sums[pixel]);
             }
         }

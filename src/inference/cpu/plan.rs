@@ -1,5 +1,8 @@
 //! A compiled network: steps over one arena.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use super::block::Block;
 use super::calibrate::Range;
 use super::compile::{Purpose, compile};
@@ -138,28 +141,75 @@ impl Plan {
         workspace: &mut Workspace,
         output: Output,
     ) -> Vec<f32> {
-        assert_eq!(pixels.len(), self.input_side * self.input_side * 3, "an input of another size");
         let Exit { layer: last, place, length } = match output {
             Output::Features => self.features,
             Output::Logits => self.logits,
         };
+        self.walk(pixels, workspace, last, |_| {});
+        workspace.arena.floats()[place.offset..place.offset + length].to_vec()
+    }
+
+    /// Runs one image on this thread as far as the features, and gives for each step its last
+    /// layer, what it does, and its time.
+    ///
+    /// # Panics
+    /// As for [`Plan::run`].
+    pub(in crate::inference) fn profile(
+        &self,
+        pixels: &[u8],
+    ) -> Vec<(usize, &'static str, Duration)> {
+        let mut workspace = self.workspace(1);
+        // Once to fill the caches.
+        self.run(pixels, &mut workspace, Output::Features);
+        let turn = Mutex::new(Instant::now());
+        let times = Mutex::new(Vec::with_capacity(self.steps.len()));
+        self.walk(pixels, &mut workspace, self.features.layer, |step| {
+            let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+            times.push((step.layer, step.work.name(), now - *turn));
+            *turn = now;
+        });
+        times.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the steps up to a layer; `done` is called by each member after each.
+    fn walk(
+        &self,
+        pixels: &[u8],
+        workspace: &mut Workspace,
+        last: usize,
+        done: impl Fn(&Step) + Sync,
+    ) {
+        let side = self.input_side;
+        assert_eq!(pixels.len(), side * side * 3, "an input of another size");
         let memory = Memory::of(&mut workspace.arena);
         Team::run(workspace.threads, |member| {
             let scratch = self.arena + member.index * self.scratch;
             let context = Context { kernels: self.kernels, memory, pixels, member, scratch };
-            for step in &self.steps {
-                if step.layer > last {
-                    break;
-                }
+            for step in self.steps.iter().take_while(|step| step.layer <= last) {
                 step.work.run(&context);
                 member.wait();
+                done(step);
             }
         });
-        workspace.arena.floats()[place.offset..place.offset + length].to_vec()
     }
 }
 
 impl Work {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stem(_) => "stem",
+            Self::Dense(_) => "dense",
+            Self::Winograd(_) => "winograd",
+            Self::Depthwise(_) => "depthwise",
+            Self::Block(_) => "fused block",
+            Self::MaxPool(_) => "max pool",
+            Self::AveragePool(_) => "average pool",
+            Self::ToBytes(_) => "to bytes",
+        }
+    }
+
     fn run(&self, context: &Context<'_>) {
         if context.member.index == 0 {
             self.clear_border(context);
