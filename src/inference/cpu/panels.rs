@@ -114,29 +114,24 @@ impl FloatPanels {
             let kernel = &kernels.float_tiles[panel.vectors - 1];
             let whole = batch.count / kernel.pixels;
             for block in self.depth_blocks() {
-                let mut tile = self.tile(panel, &block, batch);
-                for index in 0..whole {
-                    tile.start = index * kernel.pixels;
-                    // SAFETY: the tile's pixels are in the batch, for which the caller answers.
-                    unsafe { (kernel.full)(&tile) }
-                }
+                let tile = FloatTile { count: whole, ..self.tile(panel, &block, batch) };
+                // SAFETY: the tiles' pixels are in the batch, for which the caller answers.
+                unsafe { (kernel.full)(&tile) }
             }
             if batch.count == whole * kernel.pixels {
                 continue;
             }
             // The rest by a tile that ends with the batch. It begins its sums anew, so that pixels
             // which it has in common with the tile before get the same result again.
-            let (rest, step, run) = if whole > 0 {
-                (batch.count - kernel.pixels, kernel.pixels, kernel.full)
+            let (start, count, run) = if whole > 0 {
+                (batch.count - kernel.pixels, 1, kernel.full)
             } else {
-                (0, 1, kernel.single)
+                (0, batch.count, kernel.single)
             };
-            for start in (rest..batch.count).step_by(step) {
-                for block in self.depth_blocks() {
-                    let tile = FloatTile { start, ..self.tile(panel, &block, batch) };
-                    // SAFETY: as above.
-                    unsafe { run(&tile) }
-                }
+            for block in self.depth_blocks() {
+                let tile = FloatTile { start, count, ..self.tile(panel, &block, batch) };
+                // SAFETY: as above.
+                unsafe { run(&tile) }
             }
         }
     }
@@ -150,6 +145,7 @@ impl FloatPanels {
         FloatTile {
             batch,
             start: 0,
+            count: 1,
             channel: panel.channel,
             extent: Extent { taps: block.taps, tap_step: extent.tap_step, depth: block.depth },
             skipped: block.tap * extent.tap_step + block.element,
@@ -299,10 +295,12 @@ impl BytePanels {
     ) {
         for panel in &self.panels[panels] {
             let kernel = &kernels.byte_tiles[panel.vectors - 1];
+            let whole = batch.count / kernel.pixels;
             let weights = panel.channel * self.extent.taps * self.extent.depth;
             let mut tile = ByteTile {
                 batch,
                 start: 0,
+                count: whole,
                 channel: panel.channel,
                 extent: self.extent,
                 panel: self.weights.bytes()[weights..].as_ptr(),
@@ -311,16 +309,15 @@ impl BytePanels {
                 bounds: self.bounds,
                 quantum,
             };
-            let (step, run) = if batch.count >= kernel.pixels {
-                (kernel.pixels, kernel.full)
-            } else {
-                (1, kernel.single)
-            };
-            for start in (0..batch.count).step_by(step) {
-                // The last tile ends with the batch and repeats what it has in common.
-                tile.start = start.min(batch.count - step);
-                // SAFETY: the tile's pixels are in the batch, for which the caller answers.
-                unsafe { run(&tile) }
+            // SAFETY: the tiles' pixels are in the batch, for which the caller answers; so are
+            // those of the tile that ends with the batch and repeats what it has in common.
+            unsafe {
+                (kernel.full)(&tile);
+                if batch.count > whole * kernel.pixels {
+                    (tile.start, tile.count) =
+                        if whole > 0 { (batch.count - kernel.pixels, 1) } else { (0, batch.count) };
+                    if whole > 0 { (kernel.full)(&tile) } else { (kernel.single)(&tile) }
+                }
             }
         }
     }

@@ -65,8 +65,10 @@ pub(super) struct Extent {
 /// A product of floats.
 pub(super) struct FloatTile {
     pub(super) batch: *const Batch,
-    /// The tile's first pixel in the batch.
+    /// The first tile's first pixel in the batch.
     pub(super) start: usize,
+    /// Tiles that are computed one after the other.
+    pub(super) count: usize,
     /// The tile's first output channel.
     pub(super) channel: usize,
     pub(super) extent: Extent,
@@ -84,8 +86,10 @@ pub(super) struct FloatTile {
 /// A product of unsigned by signed bytes, summed exactly, then scaled to floats.
 pub(super) struct ByteTile {
     pub(super) batch: *const Batch,
-    /// The tile's first pixel in the batch.
+    /// The first tile's first pixel in the batch.
     pub(super) start: usize,
+    /// Tiles that are computed one after the other.
+    pub(super) count: usize,
     /// The tile's first output channel.
     pub(super) channel: usize,
     pub(super) extent: Extent,
@@ -116,54 +120,61 @@ pub(super) unsafe fn float_tile<L: Lanes, const PIXELS: usize, const VECTORS: us
 ) {
     // SAFETY: the contract of this function is the contract of each operation.
     unsafe {
-        let mut sums = [[L::splat(0.0); VECTORS]; PIXELS];
         let batch = &*tile.batch;
-        for pixel in 0..PIXELS {
-            let output = batch.floats.as_ptr().add(tile.start + pixel);
-            for vector in 0..VECTORS {
-                let from =
-                    if tile.first { tile.bias } else { (*output).add(tile.channel).cast_const() };
-                sums[pixel][vector] = L::load(from.add(vector * L::COUNT));
-            }
-        }
-        let mut panel = tile.panel;
-        let mut pixels = [std::ptr::null::<f32>(); PIXELS];
-        for pixel in 0..PIXELS {
-            let window = *batch.windows.as_ptr().add(tile.start + pixel);
-            pixels[pixel] = window.cast::<f32>().add(tile.skipped);
-        }
-        for _ in 0..tile.extent.taps {
-            for element in 0..tile.extent.depth {
-                let mut weights = [L::splat(0.0); VECTORS];
+        for index in 0..tile.count {
+            let start = tile.start + index * PIXELS;
+            let mut sums = [[L::splat(0.0); VECTORS]; PIXELS];
+            for pixel in 0..PIXELS {
+                let output = batch.floats.as_ptr().add(start + pixel);
                 for vector in 0..VECTORS {
-                    weights[vector] = L::load(panel.add(vector * L::COUNT));
+                    let from = if tile.first {
+                        tile.bias
+                    } else {
+                        (*output).add(tile.channel).cast_const()
+                    };
+                    sums[pixel][vector] = L::load(from.add(vector * L::COUNT));
                 }
-                for pixel in 0..PIXELS {
-                    let value = L::splat(*pixels[pixel].add(element));
+            }
+            let mut panel = tile.panel;
+            let mut pixels = [std::ptr::null::<f32>(); PIXELS];
+            for pixel in 0..PIXELS {
+                let window = *batch.windows.as_ptr().add(start + pixel);
+                pixels[pixel] = window.cast::<f32>().add(tile.skipped);
+            }
+            for _ in 0..tile.extent.taps {
+                for element in 0..tile.extent.depth {
+                    let mut weights = [L::splat(0.0); VECTORS];
                     for vector in 0..VECTORS {
-                        sums[pixel][vector] = L::fma(value, weights[vector], sums[pixel][vector]);
+                        weights[vector] = L::load(panel.add(vector * L::COUNT));
                     }
-                }
-                panel = panel.add(VECTORS * L::COUNT);
-            }
-            for pixel in &mut pixels {
-                *pixel = pixel.wrapping_add(tile.extent.tap_step);
-            }
-        }
-        let (low, high) = (L::splat(tile.bounds.0), L::splat(tile.bounds.1));
-        for pixel in 0..PIXELS {
-            let output = (*batch.floats.as_ptr().add(tile.start + pixel)).add(tile.channel);
-            let residual = *batch.residual.as_ptr().add(tile.start + pixel);
-            for vector in 0..VECTORS {
-                let at = vector * L::COUNT;
-                let mut value = sums[pixel][vector];
-                if tile.last {
-                    if !residual.is_null() {
-                        value = L::add(value, L::load(residual.add(tile.channel + at)));
+                    for pixel in 0..PIXELS {
+                        let value = L::splat(*pixels[pixel].add(element));
+                        for vector in 0..VECTORS {
+                            sums[pixel][vector] =
+                                L::fma(value, weights[vector], sums[pixel][vector]);
+                        }
                     }
-                    value = L::min(L::max(value, low), high);
+                    panel = panel.add(VECTORS * L::COUNT);
                 }
-                L::store(output.add(at), value);
+                for pixel in &mut pixels {
+                    *pixel = pixel.wrapping_add(tile.extent.tap_step);
+                }
+            }
+            let (low, high) = (L::splat(tile.bounds.0), L::splat(tile.bounds.1));
+            for pixel in 0..PIXELS {
+                let output = (*batch.floats.as_ptr().add(start + pixel)).add(tile.channel);
+                let residual = *batch.residual.as_ptr().add(start + pixel);
+                for vector in 0..VECTORS {
+                    let at = vector * L::COUNT;
+                    let mut value = sums[pixel][vector];
+                    if tile.last {
+                        if !residual.is_null() {
+                            value = L::add(value, L::load(residual.add(tile.channel + at)));
+                        }
+                        value = L::min(L::max(value, low), high);
+                    }
+                    L::store(output.add(at), value);
+                }
             }
         }
     }
@@ -179,53 +190,57 @@ pub(super) unsafe fn byte_tile<L: Lanes, const PIXELS: usize, const VECTORS: usi
 ) {
     // SAFETY: the contract of this function is the contract of each operation.
     unsafe {
-        let mut sums = [[L::splat_int(0); VECTORS]; PIXELS];
         let batch = &*tile.batch;
-        let mut panel = tile.panel;
-        let mut pixels = [std::ptr::null::<u8>(); PIXELS];
-        for pixel in 0..PIXELS {
-            pixels[pixel] = *batch.windows.as_ptr().add(tile.start + pixel);
-        }
-        for _ in 0..tile.extent.taps {
-            for element in (0..tile.extent.depth).step_by(4) {
-                let mut weights = [L::splat_int(0); VECTORS];
-                for vector in 0..VECTORS {
-                    weights[vector] = L::load_ints(panel.add(vector * L::COUNT * 4));
-                }
-                for pixel in 0..PIXELS {
-                    let four = pixels[pixel].add(element).cast::<i32>().read_unaligned();
-                    let values = L::splat_int(four);
+        for index in 0..tile.count {
+            let start = tile.start + index * PIXELS;
+            let mut sums = [[L::splat_int(0); VECTORS]; PIXELS];
+            let mut panel = tile.panel;
+            let mut pixels = [std::ptr::null::<u8>(); PIXELS];
+            for pixel in 0..PIXELS {
+                pixels[pixel] = *batch.windows.as_ptr().add(start + pixel);
+            }
+            for _ in 0..tile.extent.taps {
+                for element in (0..tile.extent.depth).step_by(4) {
+                    let mut weights = [L::splat_int(0); VECTORS];
                     for vector in 0..VECTORS {
-                        sums[pixel][vector] = L::dot(sums[pixel][vector], values, weights[vector]);
+                        weights[vector] = L::load_ints(panel.add(vector * L::COUNT * 4));
                     }
+                    for pixel in 0..PIXELS {
+                        let four = pixels[pixel].add(element).cast::<i32>().read_unaligned();
+                        let values = L::splat_int(four);
+                        for vector in 0..VECTORS {
+                            sums[pixel][vector] =
+                                L::dot(sums[pixel][vector], values, weights[vector]);
+                        }
+                    }
+                    panel = panel.add(VECTORS * L::COUNT * 4);
                 }
-                panel = panel.add(VECTORS * L::COUNT * 4);
+                for pixel in &mut pixels {
+                    *pixel = pixel.wrapping_add(tile.extent.tap_step);
+                }
             }
-            for pixel in &mut pixels {
-                *pixel = pixel.wrapping_add(tile.extent.tap_step);
-            }
-        }
-        let (low, high) = (L::splat(tile.bounds.0), L::splat(tile.bounds.1));
-        let steps = L::splat(tile.quantum.steps_per_unit);
-        let zero = L::splat(tile.quantum.zero);
-        for pixel in 0..PIXELS {
-            let floats = *batch.floats.as_ptr().add(tile.start + pixel);
-            let bytes = *batch.bytes.as_ptr().add(tile.start + pixel);
-            let residual = *batch.residual.as_ptr().add(tile.start + pixel);
-            for vector in 0..VECTORS {
-                let at = vector * L::COUNT;
-                let (scale, bias) = (L::load(tile.scale.add(at)), L::load(tile.bias.add(at)));
-                let mut value = L::fma(L::to_floats(sums[pixel][vector]), scale, bias);
-                if !residual.is_null() {
-                    value = L::add(value, L::load(residual.add(tile.channel + at)));
-                }
-                value = L::min(L::max(value, low), high);
-                if !floats.is_null() {
-                    L::store(floats.add(tile.channel + at), value);
-                }
-                if !bytes.is_null() {
-                    let quantised = L::fma(value, steps, zero);
-                    L::store_bytes(bytes.add(tile.channel + at), quantised);
+            let (low, high) = (L::splat(tile.bounds.0), L::splat(tile.bounds.1));
+            let steps = L::splat(tile.quantum.steps_per_unit);
+            let zero = L::splat(tile.quantum.zero);
+            for pixel in 0..PIXELS {
+                let floats = *batch.floats.as_ptr().add(start + pixel);
+                let bytes = *batch.bytes.as_ptr().add(start + pixel);
+                let residual = *batch.residual.as_ptr().add(start + pixel);
+                for vector in 0..VECTORS {
+                    let at = vector * L::COUNT;
+                    let (scale, bias) = (L::load(tile.scale.add(at)), L::load(tile.bias.add(at)));
+                    let mut value = L::fma(L::to_floats(sums[pixel][vector]), scale, bias);
+                    if !residual.is_null() {
+                        value = L::add(value, L::load(residual.add(tile.channel + at)));
+                    }
+                    value = L::min(L::max(value, low), high);
+                    if !floats.is_null() {
+                        L::store(floats.add(tile.channel + at), value);
+                    }
+                    if !bytes.is_null() {
+                        let quantised = L::fma(value, steps, zero);
+                        L::store_bytes(bytes.add(tile.channel + at), quantised);
+                    }
                 }
             }
         }

@@ -170,9 +170,10 @@ impl Winograd {
             for input in (0..weights.inputs).step_by(DEPTH_MAX) {
                 let depth = DEPTH_MAX.min(weights.inputs - input);
                 let first_weight = weights.first_weight(panel, point, input);
-                let mut tile = FloatTile {
+                let tile = FloatTile {
                     batch,
                     start: 0,
+                    count: batch.count.div_ceil(kernel.pixels),
                     channel: point * groups.product_step,
                     extent: Extent { taps: 1, tap_step: 0, depth },
                     skipped: point * groups.patch_step + input,
@@ -182,13 +183,10 @@ impl Winograd {
                     last: false,
                     bounds: weights.bounds,
                 };
-                for start in (0..batch.count).step_by(kernel.pixels) {
-                    tile.start = start;
-                    // SAFETY: patches and products have room for whole tiles of every kernel, and
-                    // the batch has their pointers; what is beyond its count is never read. The
-                    // panel has `depth` elements from here on.
-                    unsafe { (kernel.full)(&tile) }
-                }
+                // SAFETY: patches and products have room for whole tiles of every kernel, and the
+                // batch has their pointers; what is beyond its count is never read. The panel has
+                // `depth` elements from here on.
+                unsafe { (kernel.full)(&tile) }
             }
         }
     }
