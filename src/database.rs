@@ -122,6 +122,23 @@ impl Database {
         &self.home
     }
 
+    /// Whether the database has embeddings, but none of this encoder's space: they are of another
+    /// network or of another precision, and the next [`Database::index`] adds those of this one.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when a record cannot be read.
+    pub fn is_embedded_elsewhere(&self) -> Result<bool, Error> {
+        if self.store.embeddings(self.space).next().transpose()?.is_some() {
+            return Ok(false);
+        }
+        for (space, _) in self.store.spaces()? {
+            if self.store.embeddings(space).next().transpose()?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What embeds the images.
     pub fn encoder(&self) -> &dyn Encoder {
         &*self.encoder

@@ -1,23 +1,31 @@
-//! The network against tensors computed by PyTorch (`fixtures/reference/*/make_golden.py`).
+//! The networks against tensors computed by PyTorch (`fixtures/reference/*/make_golden.py`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use lookalike::inference::{Cnn, Encoder};
+use std::path::PathBuf;
+
+use common::seeded;
+use lookalike::inference::{Cnn, Compute, Encoder, InstructionSet, Model};
 use lookalike::pixels::Pixels;
+use lookalike::vector::Embedding;
 use safetensors::SafeTensors;
 
 /// What 16-bit weights and another order of summation may cost.
 const EMBEDDING_GAP_MAX: f32 = 2e-3;
 const PROBABILITY_GAP_MAX: f32 = 2e-3;
 
-fn reference() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference/efficientnet_lite0")
+/// What another order of summation may cost in parts of the greatest value, with the same 32-bit
+/// weights on both sides.
+const SEEDED_GAP_MAX: f32 = 1e-4;
+
+fn lite0() -> PathBuf {
+    common::reference().join("efficientnet_lite0")
 }
 
 fn pixels(name: &str) -> Pixels {
-    let bytes = std::fs::read(reference().join(format!("{name}.png"))).unwrap();
+    let bytes = std::fs::read(lite0().join(format!("{name}.png"))).unwrap();
     let limits = lookalike::imaging::DecodeLimits::default();
     lookalike::imaging::decode(&bytes, &limits).unwrap().pixels
 }
@@ -38,6 +46,18 @@ fn gap_max(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// The greatest gap in parts of the greatest value.
+fn relative_gap_max(found: &[f32], expected: &[f32]) -> f32 {
+    gap_max(found, expected) / expected.iter().copied().fold(0.0, f32::max)
+}
+
+/// Whether the values differ so much from each other that an equal one says something.
+fn is_varied(values: &[f32]) -> bool {
+    let mean = values.iter().sum::<f32>() / values.len() as f32;
+    let deviations = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>();
+    (deviations / values.len() as f32).sqrt() > 0.5 * mean
+}
+
 fn top5(probabilities: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
@@ -47,14 +67,14 @@ fn top5(probabilities: &[f32]) -> Vec<usize> {
 
 #[test]
 fn lite0_equals_pytorch_on_the_same_pixels() {
-    let bytes = std::fs::read(reference().join("golden.safetensors")).unwrap();
+    let bytes = std::fs::read(lite0().join("golden.safetensors")).unwrap();
     let golden = SafeTensors::deserialize(&bytes).unwrap();
     let mut names: Vec<&str> =
         golden.names().into_iter().filter_map(|name| name.strip_suffix(".embedding")).collect();
     names.sort_unstable();
     assert!(names.len() >= 8, "the reference holds {} inputs", names.len());
 
-    let encoder = Cnn::embedded().unwrap();
+    let encoder = Cnn::load(Model::EfficientNetLite0, None, &Compute::default()).unwrap();
     let inputs: Vec<Pixels> = names.iter().map(|name| pixels(name)).collect();
     let embeddings = encoder.embed(&inputs).unwrap();
     let classes = encoder.classify(&inputs).unwrap();
@@ -69,6 +89,40 @@ fn lite0_equals_pytorch_on_the_same_pixels() {
     }
 }
 
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+#[test]
+fn embeddings_of_8_bit_products_are_near_those_of_floats() {
+    let limits = lookalike::imaging::DecodeLimits::default();
+    let mut photos: Vec<PathBuf> = ignore::WalkBuilder::new(common::photos())
+        .build()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|ending| ending != "md"))
+        .collect();
+    photos.sort();
+    let inputs: Vec<Pixels> = photos
+        .iter()
+        .step_by(2)
+        .filter_map(|path| lookalike::imaging::decode(&std::fs::read(path).unwrap(), &limits).ok())
+        .map(|image| lookalike::imaging::squash(&image.pixels, 224))
+        .collect();
+    assert!(inputs.len() >= 50, "{} photos", inputs.len());
+    let floats = Cnn::load(Model::EfficientNetLite0, None, &Compute::default()).unwrap();
+    let expected = floats.embed(&inputs).unwrap();
+    let found = Cnn::embedded().unwrap().embed(&inputs).unwrap();
+    let cosines: Vec<f64> = found
+        .iter()
+        .zip(&expected)
+        .map(|(found, expected)| cosine(found.as_slice(), expected.as_slice()))
+        .collect();
+    let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
+    let least = cosines.iter().copied().fold(1.0, f64::min);
+    assert!(mean >= 0.995 && least >= 0.98, "mean {mean:.4}, least {least:.4}");
+    assert!(mean < 1.0 - 1e-5, "products of bytes round: {mean}");
+}
+
 #[test]
 fn an_embedding_does_not_depend_on_the_batch_around_it() {
     let encoder = Cnn::embedded().unwrap();
@@ -79,4 +133,62 @@ fn an_embedding_does_not_depend_on_the_batch_around_it() {
         let alone = encoder.embed(std::slice::from_ref(input)).unwrap();
         assert_eq!(alone[0].as_slice(), expected.as_slice());
     }
+}
+
+/// The scalar kernels, where there are others, run Lite0 alone: each other network takes them four
+/// seconds a pass and more.
+fn instruction_sets(model: Model) -> Vec<InstructionSet> {
+    let mut sets = InstructionSet::available();
+    if model != Model::EfficientNetLite0 && sets.len() > 1 {
+        sets.retain(|set| *set != InstructionSet::Scalar);
+    }
+    sets
+}
+
+fn assert_equals_torch(model: Model) {
+    let golden = std::fs::read(seeded::folder().join("golden.safetensors")).unwrap();
+    let golden = SafeTensors::deserialize(&golden).unwrap();
+    let features = floats(&golden, &format!("{}.features", model.name()));
+    let features = Embedding::normalize(features).unwrap();
+    let classes = softmax(&floats(&golden, &format!("{}.logits", model.name())));
+    assert!(is_varied(features.as_slice()) && is_varied(&classes), "{}", model.name());
+
+    let (weights, image) = (seeded::weights(model), [seeded::image(model)]);
+    for instruction_set in instruction_sets(model) {
+        let compute = Compute { instruction_set, ..Compute::default() };
+        let encoder = Cnn::load(model, Some(&weights), &compute).unwrap();
+        let embedding = encoder.embed(&image).unwrap();
+        let found = relative_gap_max(embedding[0].as_slice(), features.as_slice());
+        let case = format!("{} on {}", model.name(), instruction_set.name());
+        println!("{case}: features {found:.1e}");
+        assert!(found <= SEEDED_GAP_MAX, "{case}: features differ by {found}");
+        let found = relative_gap_max(&encoder.classify(&image).unwrap()[0], &classes);
+        println!("{case}: probabilities {found:.1e}");
+        assert!(found <= SEEDED_GAP_MAX, "{case}: probabilities differ by {found}");
+    }
+}
+
+#[test]
+fn lite0_with_seeded_weights_equals_torch() {
+    assert_equals_torch(Model::EfficientNetLite0);
+}
+
+#[test]
+fn lite2_with_seeded_weights_equals_torch() {
+    assert_equals_torch(Model::EfficientNetLite2);
+}
+
+#[test]
+fn resnet18_with_seeded_weights_equals_torch() {
+    assert_equals_torch(Model::ResNet18);
+}
+
+#[test]
+fn resnet34_with_seeded_weights_equals_torch() {
+    assert_equals_torch(Model::ResNet34);
+}
+
+#[test]
+fn resnet50_with_seeded_weights_equals_torch() {
+    assert_equals_torch(Model::ResNet50);
 }

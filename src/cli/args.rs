@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lookalike::inference::{InstructionSet, Model, Precision};
 
-use super::session::INSTRUCTION_SET_VARIABLE;
+use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
 /// Image similarity search over your own folders: offline, one binary.
 #[derive(Debug, Parser)]
@@ -296,7 +296,7 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
     /// Numbers that convolutions are computed in: f32 or int8
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
+    #[arg(long, value_name = "NAME", default_value = "int8", env = PRECISION_VARIABLE, value_parser = precision)]
     pub(super) precision: Precision,
     /// Instruction set of the kernels: avx512, avx2, neon or scalar [default: the best here]
     #[arg(long, value_name = "NAME", env = INSTRUCTION_SET_VARIABLE, value_parser = instruction_set)]
@@ -304,6 +304,9 @@ pub(super) struct BenchArgs {
     /// Images that are encoded at a time: one shares all threads, several have one each
     #[arg(long, value_name = "N", default_value = "8")]
     pub(super) batch: std::num::NonZeroUsize,
+    /// Show where the time of an image goes, on one thread
+    #[arg(long)]
+    pub(super) profile: bool,
     /// Time to spend on each stage, in seconds
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     pub(super) seconds: f64,
@@ -323,7 +326,7 @@ fn model(name: &str) -> Result<Model, String> {
 }
 
 /// Finds a precision by its name.
-fn precision(name: &str) -> Result<Precision, String> {
+pub(super) fn precision(name: &str) -> Result<Precision, String> {
     [Precision::Float32, Precision::Int8]
         .into_iter()
         .find(|precision| precision.name() == name)

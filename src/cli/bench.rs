@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use ignore::WalkBuilder;
 use lookalike::imaging::{DecodeLimits, decode, is_image_start, squash};
-use lookalike::inference::{Cnn, Compute, Encoder, InstructionSet, Precision};
+use lookalike::inference::{Calibration, Cnn, Compute, Encoder, InstructionSet, Precision};
 use lookalike::pixels::Pixels;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -31,6 +31,16 @@ struct Report {
     encode_images_per_second: f64,
     #[serde(flatten)]
     reading: Option<Reading>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    layer: String,
+    kind: &'static str,
+    time_us: f64,
+    multiply_adds: u64,
 }
 
 #[derive(Serialize)]
@@ -67,6 +77,7 @@ pub(super) fn run(args: &BenchArgs, output: &Output) -> anyhow::Result<Outcome> 
         encode_ms_per_image,
         encode_images_per_second: 1e3 / encode_ms_per_image,
         reading,
+        steps: if args.profile { profile(&encoder, &batch[0])? } else { Vec::new() },
     };
     print(&report, output)?;
     Ok(Outcome::Done)
@@ -77,9 +88,13 @@ fn load(args: &BenchArgs, inputs: &[Pixels]) -> anyhow::Result<Cnn> {
         Some(path) => Some(std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?),
         None => None,
     };
-    let calibration = match args.precision {
-        Precision::Int8 => inputs.iter().take(16).cloned().collect(),
-        _ => Vec::new(),
+    // The weights inside the binary have their own.
+    let calibration = match (&bytes, args.precision) {
+        (Some(bytes), Precision::Int8) => {
+            let images = &inputs[..inputs.len().min(16)];
+            Some(Calibration::measure(args.model, Some(bytes), images)?)
+        }
+        _ => None,
     };
     let compute = Compute {
         instruction_set: args.instruction_set.unwrap_or_else(InstructionSet::detect),
@@ -147,6 +162,48 @@ fn median<E>(budget: Duration, work: impl Fn() -> Result<(), E>) -> Result<Durat
     Ok(times[times.len() / 2])
 }
 
+/// Runs whose least time counts, step by step.
+const PROFILE_RUNS: usize = 20;
+
+fn profile(encoder: &Cnn, image: &Pixels) -> anyhow::Result<Vec<Step>> {
+    let mut best = encoder.profile(image)?;
+    for _ in 1..PROFILE_RUNS {
+        for (best, step) in best.iter_mut().zip(encoder.profile(image)?) {
+            best.time = best.time.min(step.time);
+        }
+    }
+    let steps = best.into_iter().map(|step| Step {
+        layer: step.layer,
+        kind: step.kind,
+        time_us: step.time.as_secs_f64() * 1e6,
+        multiply_adds: step.multiply_adds,
+    });
+    Ok(steps.collect())
+}
+
+/// Prints the steps, then all steps of each kind.
+fn print_steps(steps: &[Step], output: &Output) -> anyhow::Result<()> {
+    let row = |layer: &str, kind: &str, time_us: f64, multiply_adds: u64| {
+        let rate = 2e-3 * multiply_adds as f64 / time_us.max(1e-3);
+        format!(
+            "{layer:<28}  {kind:<12}  {time_us:>8.0} us  {:>7.1} M multiply-adds  {rate:>6.1} GFLOP/s",
+            multiply_adds as f64 / 1e6,
+        )
+    };
+    for step in steps {
+        output.line(row(&step.layer, step.kind, step.time_us, step.multiply_adds))?;
+    }
+    let mut kinds: Vec<&str> = steps.iter().map(|step| step.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds.into_iter().chain([""]) {
+        let alike = || steps.iter().filter(|step| kind.is_empty() || step.kind == kind);
+        let time_us = alike().map(|step| step.time_us).sum();
+        output.line(row("all", kind, time_us, alike().map(|step| step.multiply_adds).sum()))?;
+    }
+    Ok(())
+}
+
 /// Pixels without meaning: the time of the network does not depend on them.
 fn noise(side: u32, seed: u32) -> Pixels {
     let mut state = seed.wrapping_add(1);
@@ -181,5 +238,5 @@ fn print(report: &Report, output: &Output) -> anyhow::Result<()> {
     if let Some(reading) = &report.reading {
         output.line(rate("whole", reading.whole_images_per_second))?;
     }
-    Ok(())
+    if report.steps.is_empty() { Ok(()) } else { print_steps(&report.steps, output) }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use lookalike::inference::{Cnn, Compute, Encoder, Model};
+use lookalike::inference::{Cnn, Compute, Encoder, Model, Precision};
 use lookalike::{Database, Filter};
 
 use super::args::{FilterArgs, GlobalArgs};
@@ -14,12 +14,21 @@ use super::{args, locate};
 /// Forces the kernels of one instruction set, by its name; for tests and comparisons.
 pub(super) const INSTRUCTION_SET_VARIABLE: &str = "LOOKALIKE_CPU";
 
+/// Chooses the numbers that convolutions are computed in; embeddings of one are not compared with
+/// those of the other.
+pub(super) const PRECISION_VARIABLE: &str = "LOOKALIKE_PRECISION";
+
 /// Loads the network inside the binary.
 ///
 /// # Errors
-/// When [`INSTRUCTION_SET_VARIABLE`] names kernels that this processor cannot run.
+/// When [`INSTRUCTION_SET_VARIABLE`] names kernels that this processor cannot run, or
+/// [`PRECISION_VARIABLE`] no precision.
 pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
-    let mut compute = Compute::default();
+    let mut compute = Compute { precision: Precision::Int8, ..Compute::default() };
+    if let Ok(name) = std::env::var(PRECISION_VARIABLE) {
+        compute.precision = args::precision(&name)
+            .map_err(|problem| anyhow!("{PRECISION_VARIABLE}={name}: {problem}"))?;
+    }
     if let Ok(name) = std::env::var(INSTRUCTION_SET_VARIABLE) {
         compute.instruction_set = args::instruction_set(&name)
             .map_err(|problem| anyhow!("{INSTRUCTION_SET_VARIABLE}={name}: {problem}"))?;
@@ -33,7 +42,14 @@ pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
 /// When there is none, or it cannot be opened.
 pub(super) fn open(global: &GlobalArgs, folder: &Path) -> anyhow::Result<Database> {
     let directory = locate::existing(global.db.as_deref(), folder)?;
-    Ok(Database::open(&directory, encoder()?)?)
+    let database = Database::open(&directory, encoder()?)?;
+    if database.is_embedded_elsewhere()? {
+        eprintln!(
+            "lookalike: the images were embedded by another network or in another precision: \
+             `lookalike index` embeds them for this one"
+        );
+    }
+    Ok(database)
 }
 
 /// Opens the database that a command means which names no folder.

@@ -3,7 +3,8 @@
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::cpu::{InstructionSet, Output, Plan, Precision, calibrate};
+use super::calibration::Calibration;
+use super::cpu::{InstructionSet, Output, Plan, Precision};
 use super::engine::{Engine, Forward};
 use super::models::Model;
 use super::weights::Weights;
@@ -11,8 +12,6 @@ use super::{Encoder, InferenceError, classes};
 use crate::pixels::Pixels;
 use crate::record::Space;
 use crate::vector::Embedding;
-
-const LITE0_WEIGHTS: &[u8] = include_bytes!("weights/efficientnet-lite0-f16.safetensors");
 
 /// The most threads that work on one image together: layers of 7 x 7 pixels have no work for more.
 const TEAM_MAX: usize = 4;
@@ -48,9 +47,8 @@ pub struct Compute {
     pub instruction_set: InstructionSet,
     /// The numbers that convolutions are computed in.
     pub precision: Precision,
-    /// For [`Precision::Int8`]: example images, squashed to the network's input, from which the
-    /// scales of the bytes are taken. A dozen photos of any kind do.
-    pub calibration: Vec<Pixels>,
+    /// What [`Precision::Int8`] needs to know; the binary has it for its own weights.
+    pub calibration: Option<Calibration>,
 }
 
 impl Default for Compute {
@@ -59,18 +57,20 @@ impl Default for Compute {
         Self {
             instruction_set: InstructionSet::detect(),
             precision: Precision::Float32,
-            calibration: Vec::new(),
+            calibration: None,
         }
     }
 }
 
 impl Cnn {
-    /// Loads EfficientNet-Lite0 from the weights inside the binary.
+    /// Loads EfficientNet-Lite0 from the weights inside the binary, with products of 8-bit
+    /// integers: about half the time of floats, and a mean cosine of 0.996 to their embeddings.
     ///
     /// # Errors
     /// None in practice: the embedded file is covered by the tests.
     pub fn embedded() -> Result<Self, InferenceError> {
-        Self::load(Model::EfficientNetLite0, None, &Compute::default())
+        let compute = Compute { precision: Precision::Int8, ..Compute::default() };
+        Self::load(Model::EfficientNetLite0, None, &compute)
     }
 
     /// Loads a model from the bytes of a safetensors file; without one, from the weights inside
@@ -82,45 +82,36 @@ impl Cnn {
     /// [`InferenceError::MissingTensor`], [`InferenceError::TensorShape`] or
     /// [`InferenceError::TensorType`] when they belong to another network;
     /// [`InferenceError::InstructionSet`] when this processor lacks it;
-    /// [`InferenceError::Calibration`] when [`Precision::Int8`] has no example images, and
-    /// [`InferenceError::InputSize`] when one has another size than the network takes.
+    /// [`InferenceError::Calibration`] when [`Precision::Int8`] has no calibration and the weights
+    /// are not those inside the binary; as for weights when it belongs to another network.
     pub fn load(
         model: Model,
         bytes: Option<&[u8]>,
         compute: &Compute,
     ) -> Result<Self, InferenceError> {
-        let bytes = match (bytes, model) {
-            (Some(bytes), _) => bytes,
-            (None, Model::EfficientNetLite0) => LITE0_WEIGHTS,
-            (None, _) => return Err(InferenceError::NoWeights { model: model.name() }),
-        };
         let set = compute.instruction_set;
         if !InstructionSet::available().contains(&set) {
             return Err(InferenceError::InstructionSet { name: set.name() });
         }
-        let weights = Weights::parse(bytes)?;
+        let calibration = match (compute.precision, &compute.calibration, bytes) {
+            (Precision::Float32, ..) => None,
+            (Precision::Int8, Some(calibration), _) => Some(calibration.clone()),
+            (Precision::Int8, None, None) => Some(Calibration::embedded()),
+            (Precision::Int8, None, Some(_)) => return Err(InferenceError::Calibration),
+        };
+        let weights = Weights::parse(model.weights_or_embedded(bytes)?)?;
         let network = model.define(&weights)?;
         let mut preprocessing = format!(
             "whole image squashed to {0} x {0}, bicubic, {1}",
             model.input_side_px(),
             model.normalisation(),
         );
-        let mut ranges = Vec::new();
-        if compute.precision == Precision::Int8 {
-            if compute.calibration.is_empty() {
-                return Err(InferenceError::Calibration);
-            }
-            for image in &compute.calibration {
-                check_size(model, image)?;
-            }
-            let images: Vec<&[u8]> = compute.calibration.iter().map(Pixels::rgb).collect();
-            ranges = calibrate(&network, &images);
-            preprocessing.push_str(", 8-bit products calibrated on ");
-            let mut hasher = blake3::Hasher::new();
-            for image in images {
-                hasher.update(image);
-            }
-            preprocessing.push_str(&hasher.finalize().to_hex()[..16]);
+        let mut observed = Vec::new();
+        if let Some(calibration) = calibration {
+            let digest;
+            (observed, digest) = calibration.read(&network)?;
+            preprocessing.push_str(", 8-bit products by ");
+            preprocessing.push_str(&digest[..16]);
         }
         let dimension = network.shapes()[network.features].channels as u32;
         Ok(Self {
@@ -133,7 +124,7 @@ impl Cnn {
                 dimension,
             },
             class_names: classes::imagenet()?,
-            engine: Engine::new(Plan::new(&network, set, compute.precision, &ranges)),
+            engine: Engine::new(Plan::new(&network, set, compute.precision, &observed)),
         })
     }
 
@@ -141,6 +132,14 @@ impl Cnn {
     #[must_use]
     pub fn instruction_set(&self) -> InstructionSet {
         self.engine.plan().instruction_set()
+    }
+
+    pub(super) fn model(&self) -> Model {
+        self.model
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        self.engine.plan()
     }
 
     /// Runs the network for each input.
@@ -160,7 +159,7 @@ impl Cnn {
         output: Output,
         threads: usize,
     ) -> Result<Vec<f32>, InferenceError> {
-        check_size(self.model, input)?;
+        self.model.check_size(input)?;
         let side = input.width_px() as usize;
         let tensor = Tensor::from_slice(input.rgb(), (1, side, side, 3), &Device::Cpu)?;
         let forward = Forward { engine: &self.engine, output, threads };
@@ -192,16 +191,6 @@ impl Encoder for Cnn {
 
     fn class_names(&self) -> &[String] {
         &self.class_names
-    }
-}
-
-fn check_size(model: Model, input: &Pixels) -> Result<(), InferenceError> {
-    let (expected, width_px, height_px) =
-        (model.input_side_px(), input.width_px(), input.height_px());
-    if (width_px, height_px) == (expected, expected) {
-        Ok(())
-    } else {
-        Err(InferenceError::InputSize { expected, width_px, height_px })
     }
 }
 
@@ -243,7 +232,8 @@ mod tests {
         let missing = Cnn::load(Model::ResNet18, None, &Compute::default()).err().unwrap();
         assert!(matches!(missing, InferenceError::NoWeights { model: "resnet18" }), "{missing}");
         let compute = Compute { precision: Precision::Int8, ..Compute::default() };
-        let error = Cnn::load(Model::EfficientNetLite0, None, &compute).err().unwrap();
+        let weights = Some(&b"of the caller"[..]);
+        let error = Cnn::load(Model::EfficientNetLite0, weights, &compute).err().unwrap();
         assert!(matches!(error, InferenceError::Calibration), "{error}");
     }
 }

@@ -48,8 +48,8 @@ pub enum InferenceError {
         /// Its name.
         name: &'static str,
     },
-    /// Products of bytes were asked for without images to take their scales from.
-    #[error("8-bit products need at least one calibration image")]
+    /// Products of bytes were asked for without a calibration, or one without images.
+    #[error("8-bit products need a calibration, and that at least one image")]
     Calibration,
     /// An input image has another size than the network takes.
     #[error("the network takes {expected} x {expected} pixels, got {width_px} x {height_px}")]

@@ -3,6 +3,7 @@
 //! A network is defined once (`models`) as data (`network`); `cpu` compiles it for the processor
 //! at hand, and `engine` makes the compiled plan an operation of candle.
 
+mod calibration;
 mod classes;
 mod cnn;
 mod cpu;
@@ -11,15 +12,18 @@ mod engine;
 mod error;
 mod models;
 mod network;
+mod profile;
 #[cfg(test)]
 mod reference;
 mod summary;
 mod weights;
 
+pub use calibration::Calibration;
 pub(crate) use classes::top_classes;
 pub use cnn::{Cnn, Compute};
 pub use cpu::{InstructionSet, Precision};
 pub use encoder::Encoder;
 pub use error::InferenceError;
 pub use models::Model;
+pub use profile::StepTime;
 pub use summary::LayerSummary;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod seeded;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -16,6 +18,11 @@ use tempfile::TempDir;
 /// Folder of the photos that belong to the repository.
 pub fn photos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos")
+}
+
+/// Folder of what other programs computed, for comparison.
+pub fn reference() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reference")
 }
 
 /// A fresh folder with copies of all photos of some fixture folders.
@@ -55,6 +62,7 @@ pub fn age(path: &Path) {
 pub fn lookalike(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lookalike"));
     command.current_dir(folder).env_remove("LOOKALIKE_DB");
+    command.env_remove("LOOKALIKE_PRECISION").env_remove("LOOKALIKE_CPU");
     command.env("XDG_DATA_HOME", folder.join(".xdg-data"));
     command
 }

@@ -63,10 +63,12 @@ impl Lanes for Avx2 {
         unsafe { _mm256_loadu_si256(from.cast()) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    unsafe fn dot(sum: __m256i, a: [__m256i; 2], b: [__m256i; 2]) -> __m256i {
         // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
         unsafe {
-            let pairs = _mm256_maddubs_epi16(a, b);
+            let (first, second) =
+                (_mm256_maddubs_epi16(a[0], b[0]), _mm256_maddubs_epi16(a[1], b[1]));
+            let pairs = _mm256_add_epi16(first, second);
             _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }
@@ -82,7 +84,8 @@ impl Lanes for Avx2 {
             let ints = _mm256_cvtps_epi32(value);
             let (low, high) = (_mm256_castsi256_si128(ints), _mm256_extracti128_si256::<1>(ints));
             let words = _mm_packs_epi32(low, high);
-            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+            let bytes = _mm_max_epi8(_mm_packs_epi16(words, words), _mm_setzero_si128());
+            _mm_storel_epi64(to.cast(), bytes);
         }
     }
 }

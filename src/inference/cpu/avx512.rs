@@ -63,9 +63,9 @@ impl Lanes for Avx512 {
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    unsafe fn dot(sum: __m512i, a: [__m512i; 2], b: [__m512i; 2]) -> __m512i {
         // SAFETY: the caller runs on AVX-512 VNNI (contract of `Lanes`).
-        unsafe { _mm512_dpbusd_epi32(sum, a, b) }
+        unsafe { _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, a[0], b[0]), a[1], b[1]) }
     }
     #[inline(always)]
     unsafe fn to_floats(value: __m512i) -> __m512 {
@@ -74,11 +74,10 @@ impl Lanes for Avx512 {
     }
     #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, value: __m512) {
-        // SAFETY: contract of `Lanes`: AVX-512, `to` is valid for 16 bytes. The maximum comes
-        // first because the narrowing takes its lanes as unsigned.
+        // SAFETY: contract of `Lanes`: AVX-512, `to` is valid for 16 bytes.
         unsafe {
             let ints = _mm512_max_epi32(_mm512_cvtps_epi32(value), _mm512_setzero_si512());
-            _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(ints));
+            _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(ints));
         }
     }
 }

@@ -4,22 +4,19 @@
 //! the far caches twice. Here a row of output needs as many expanded rows as the window is high;
 //! they are kept in a ring in scratch memory, which fits the L2 cache, and each is computed once.
 
-use super::memory::Image;
-use super::panels::Product;
-use super::steps::{Context, DepthwiseWeights, Place, Value};
-use super::tile::{BATCH_MAX, Batch, Quantum};
+use super::panels::FloatPanels;
+use super::steps::{Context, DepthwiseWeights, Place};
+use super::tile::{BATCH_MAX, Batch, NO_BYTES};
 
 /// Expand, depthwise and project over a value.
 pub(super) struct Block {
     /// Absent in a block that does not widen.
-    pub(super) expand: Option<Product>,
+    pub(super) expand: Option<FloatPanels>,
     pub(super) depthwise: DepthwiseWeights,
-    pub(super) project: Product,
+    pub(super) project: FloatPanels,
     pub(super) input: Place,
-    pub(super) output: Value,
+    pub(super) output: Place,
     pub(super) residual: Option<Place>,
-    /// How the depthwise output becomes bytes, when `project` takes bytes.
-    pub(super) quantum: Quantum,
 }
 
 impl Block {
@@ -51,15 +48,11 @@ impl Block {
                     expanded += 1;
                 }
             }
-            let outputs = match self.project {
-                Product::Floats(_) => (narrow, std::ptr::null_mut()),
-                Product::Bytes(_) => (std::ptr::null_mut(), narrow.cast()),
-            };
             // SAFETY: the ring holds the rows under `y`, since it has as many slots as the window
             // has rows; the scratch is this member's own.
             unsafe {
                 let row = |index| slot(index).cast_const();
-                depthwise.run(context.kernels, y, row, outputs, self.quantum);
+                depthwise.run(context.kernels, y, row, (narrow, std::ptr::null_mut()), NO_BYTES);
             }
             self.project_row(context, &mut batch, y, narrow);
         }
@@ -68,19 +61,18 @@ impl Block {
     fn expand_row(
         &self,
         context: &Context<'_>,
-        expand: &Product,
+        expand: &FloatPanels,
         batch: &mut Batch,
         y: usize,
         slot: *mut f32,
     ) {
-        let element = expand.element_bytes();
         let image = self.input.image;
-        let line = context.line(self.input, element, y);
+        let line: *mut f32 = context.line(self.input, 4, y).cast();
         for first in (0..image.side).step_by(BATCH_MAX) {
             batch.count = 0;
             for x in first..image.side.min(first + BATCH_MAX) {
                 batch.push(
-                    line.wrapping_add(x * image.channels * element),
+                    line.wrapping_add(x * image.channels).cast(),
                     slot.wrapping_add(x * self.depthwise.channels),
                     std::ptr::null_mut(),
                     std::ptr::null(),
@@ -89,38 +81,33 @@ impl Block {
             // SAFETY: the line lies in an image that was checked; a slot has room for a row.
             unsafe {
                 let panels = 0..expand.panel_count();
-                expand.multiply(context.kernels, batch, panels, self.quantum);
+                expand.multiply(context.kernels, batch, panels);
             }
         }
     }
 
     fn project_row(&self, context: &Context<'_>, batch: &mut Batch, y: usize, narrow: *mut f32) {
-        let element = self.project.element_bytes();
-        let side = self.depthwise.side;
-        let to = |place: Option<Place>, element: usize| match place {
-            Some(place) => (context.line(place, element, y), place.image),
-            None => (std::ptr::null_mut(), Image { side, channels: 0, border: 0 }),
-        };
-        let (floats, floats_image) = to(self.output.floats, 4);
-        let (bytes, bytes_image) = to(self.output.bytes, 1);
-        let (residual, residual_image) = to(self.residual, 4);
+        let (side, to) = (self.depthwise.side, self.output.image);
+        let output: *mut f32 = context.line(self.output, 4, y).cast();
         for first in (0..side).step_by(BATCH_MAX) {
             batch.count = 0;
             for x in first..side.min(first + BATCH_MAX) {
-                let narrow = narrow.cast::<u8>();
-                // A null pointer stays one: an image that is not there has no channels.
+                let residual = self.residual.map_or(std::ptr::null_mut(), |place| {
+                    let line: *mut f32 = context.line(place, 4, y).cast();
+                    line.wrapping_add(x * place.image.channels)
+                });
                 batch.push(
-                    narrow.wrapping_add(x * self.depthwise.channels * element),
-                    floats.cast::<f32>().wrapping_add(x * floats_image.channels),
-                    bytes.wrapping_add(x * bytes_image.channels),
-                    residual.cast::<f32>().wrapping_add(x * residual_image.channels),
+                    narrow.wrapping_add(x * self.depthwise.channels).cast(),
+                    output.wrapping_add(x * to.channels),
+                    std::ptr::null_mut(),
+                    residual,
                 );
             }
             // SAFETY: the narrow row is full; the lines lie in images that were checked, and rows
             // of output belong to one member.
             unsafe {
                 let panels = 0..self.project.panel_count();
-                self.project.multiply(context.kernels, batch, panels, self.output.quantum);
+                self.project.multiply(context.kernels, batch, panels);
             }
         }
     }

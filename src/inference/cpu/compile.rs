@@ -1,16 +1,16 @@
 //! From a network's definition to a plan: what is fused, what is kept as bytes, what lies where.
 
 use super::block::Block;
-use super::calibrate::Range;
+use super::calibrate::Observed;
 use super::kernels::Kernels;
 use super::memory::{Aligned, Image, Planner};
-use super::panels::{BytePanels, DenseWeights, FloatPanels, Product};
+use super::panels::{ByteInput, BytePanels, DenseWeights, FloatPanels, Product};
 use super::plan::{Exit, Plan, Precision, Step, Work};
 use super::points::{PointWeights, Tiling};
 use super::steps::{
     AveragePool, Dense, Depthwise, DepthwiseWeights, MaxPool, Place, Stem, ToBytes, Value,
 };
-use super::tile::{Extent, Quantum};
+use super::tile::{Extent, NO_BYTES, Quantum};
 use super::winograd::Winograd;
 use crate::inference::network::{Convolution, Network, Operation, Shape, ValueId};
 
@@ -31,7 +31,7 @@ struct Need {
 struct Compiler<'a> {
     network: &'a Network,
     kernels: &'static Kernels,
-    ranges: &'a [Range],
+    observed: &'a [Observed],
     precision: Precision,
     shapes: Vec<Shape>,
     needs: Vec<Need>,
@@ -51,19 +51,19 @@ pub(super) enum Purpose {
     Values,
 }
 
-/// Compiles `network` for `kernels`; `ranges` has one entry for each value, or none for floats.
+/// Compiles `network` for `kernels`; `observed` has one entry for each value, or none for floats.
 pub(super) fn compile(
     network: &Network,
     kernels: &'static Kernels,
     precision: Precision,
-    ranges: &[Range],
+    observed: &[Observed],
     purpose: Purpose,
 ) -> Plan {
     let count = network.layers.len();
     let mut compiler = Compiler {
         network,
         kernels,
-        ranges,
+        observed,
         precision,
         shapes: network.shapes(),
         needs: vec![Need::default(); count + 1],
@@ -79,10 +79,7 @@ pub(super) fn compile(
     compiler.place(purpose);
     let mut steps = Vec::new();
     for layer in 0..count {
-        // A layer that a later one swallows has no step of its own.
-        let swallowed =
-            (layer + 1..count.min(layer + 3)).any(|end| end - compiler.fused[end] <= layer);
-        if !swallowed {
+        if !compiler.is_swallowed(layer) {
             compiler.add_steps(layer, &mut steps);
         }
     }
@@ -151,13 +148,23 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether a layer multiplies bytes: all dense convolutions do but the first, whose input is
-    /// the image, and those over a single pixel, which cost nothing.
+    /// Whether a later layer swallows this one, so that it has no step of its own.
+    fn is_swallowed(&self, layer: usize) -> bool {
+        let end = self.fused.len().min(layer + 3);
+        (layer + 1..end).any(|project| project - self.fused[project] <= layer)
+    }
+
+    /// Whether a layer multiplies bytes. All dense convolutions do but the first, whose input is
+    /// the image, those over a single pixel, which cost nothing, and those of fused blocks: on
+    /// large images few channels are summed, where bytes gain least and their rounding costs most
+    /// (the four of EfficientNet-Lite0 half of what the embedding loses).
     fn in_bytes(&self, layer: usize) -> bool {
         let input = self.network.layers[layer].input;
         self.precision == Precision::Int8
             && input != 0
             && self.shapes[input].side > 1
+            && self.fused[layer] == 0
+            && !self.is_swallowed(layer)
             && self.convolution(layer).is_some_and(|convolution| !convolution.depthwise)
     }
 
@@ -228,7 +235,7 @@ impl Compiler<'_> {
     }
 
     fn quantum(&self, value: ValueId) -> Quantum {
-        self.ranges.get(value).map_or(Quantum { steps_per_unit: 1.0, zero: 0.0 }, Range::quantum)
+        self.observed.get(value).map_or(NO_BYTES, Observed::quantum)
     }
 
     fn add_steps(&mut self, layer: usize, steps: &mut Vec<Step>) {
@@ -239,6 +246,7 @@ impl Compiler<'_> {
         let mut add = |work| steps.push(Step { layer, work });
         match &definition.operation {
             Operation::Convolution(_) if self.fused[layer] > 0 => {
+                to_bytes = output.bytes.is_some();
                 add(Work::Block(Box::new(self.block(layer))));
             }
             Operation::Convolution(convolution) if definition.input == 0 => {
@@ -298,7 +306,7 @@ impl Compiler<'_> {
         let tap_step = Stem::row_step(window, input_side);
         let extent = Extent { taps: window.side, depth: window.side * 3, tap_step };
         Stem {
-            product: self.packed(convolution, 3, extent, None),
+            product: FloatPanels::pack(&dense_weights(convolution, 3, extent), self.kernels),
             window,
             input_side,
             output: self.values[layer + 1],
@@ -328,48 +336,23 @@ impl Compiler<'_> {
 
     /// Packs a convolution over an image of channels-last elements.
     fn product(&self, layer: usize, convolution: &Convolution, image: Image) -> Product {
-        let input = self.network.layers[layer].input;
-        let bytes = self.in_bytes(layer).then(|| self.quantum(input));
-        // A single column leaves out the channels that only pad; a row of columns includes them.
-        let depth = match convolution.window.side {
-            1 => convolution.inputs.next_multiple_of(if bytes.is_some() { 4 } else { 1 }),
-            side => side * image.channels,
-        };
-        let extent = Extent { taps: convolution.window.side, depth, tap_step: image.row_step() };
-        self.packed(convolution, image.channels, extent, bytes)
+        if !self.in_bytes(layer) {
+            return Product::Floats(self.float_panels(convolution, image));
+        }
+        let extent = extent(convolution, image, 4);
+        let observed = &self.observed[self.network.layers[layer].input];
+        let mut pixel = observed.means.clone();
+        pixel.resize(image.channels, 0.0);
+        let row: Vec<f32> = pixel.into_iter().cycle().take(extent.depth).collect();
+        let input = ByteInput { quantum: observed.quantum(), means: &row.repeat(extent.taps) };
+        let weights = dense_weights(convolution, image.channels, extent);
+        Product::Bytes(BytePanels::pack(&weights, &input, self.kernels))
     }
 
-    fn packed(
-        &self,
-        convolution: &Convolution,
-        channels: usize,
-        extent: Extent,
-        bytes: Option<Quantum>,
-    ) -> Product {
-        let (inputs, side) = (convolution.inputs, convolution.window.side);
-        let elements = extent.taps * extent.depth;
-        let mut weights = vec![0.0; convolution.outputs * elements];
-        let kernels = convolution.kernel.chunks_exact(inputs * side * side);
-        for (row, kernel) in weights.chunks_exact_mut(elements).zip(kernels) {
-            for (input, plane) in kernel.chunks_exact(side * side).enumerate() {
-                for (tap, line) in plane.chunks_exact(side).enumerate() {
-                    for (column, &weight) in line.iter().enumerate() {
-                        row[tap * extent.depth + column * channels + input] = weight;
-                    }
-                }
-            }
-        }
-        let dense = DenseWeights {
-            channels: convolution.outputs,
-            extent,
-            weights,
-            bias: &convolution.bias,
-            bounds: convolution.activation.bounds(),
-        };
-        match bytes {
-            None => Product::Floats(FloatPanels::pack(&dense, self.kernels)),
-            Some(input) => Product::Bytes(BytePanels::pack(&dense, input, self.kernels)),
-        }
+    fn float_panels(&self, convolution: &Convolution, image: Image) -> FloatPanels {
+        let extent = extent(convolution, image, 1);
+        let weights = dense_weights(convolution, image.channels, extent);
+        FloatPanels::pack(&weights, self.kernels)
     }
 
     fn depthwise(&self, layer: usize, convolution: &Convolution) -> DepthwiseWeights {
@@ -406,25 +389,52 @@ impl Compiler<'_> {
         };
         let last = definition(project);
         let depthwise = self.depthwise(project - 1, definition(project - 1));
-        let input = self.values[self.network.layers[first].input];
+        let input = self.values[self.network.layers[first].input].floats;
+        let input = input.expect("blocks read floats");
         let expands = self.fused[project] == 2;
-        let (expand, place) = if expands {
-            let place = if self.in_bytes(first) { input.bytes } else { input.floats };
-            let place = place.expect("inputs are placed");
-            (Some(self.product(first, definition(first), place.image)), place)
-        } else {
-            (None, input.floats.expect("depthwise convolutions read floats"))
-        };
         let block = Block {
-            expand,
-            project: self.product(project, last, inside(project)),
-            input: place,
-            output: self.values[project + 1],
+            expand: expands.then(|| self.float_panels(definition(first), input.image)),
+            project: self.float_panels(last, inside(project)),
+            input,
+            output: self.values[project + 1].floats.expect("blocks give floats"),
             residual: self.residual(last),
-            quantum: self.quantum(project),
             depthwise,
         };
         self.scratch = self.scratch.max(Block::scratch(&block.depthwise, expands));
         block
+    }
+}
+
+/// What a convolution sums for a pixel of an image, in runs of whole `fours` elements.
+fn extent(convolution: &Convolution, image: Image, fours: usize) -> Extent {
+    // A single column leaves out the channels that only pad; a row of columns includes them.
+    let depth = match convolution.window.side {
+        1 => convolution.inputs.next_multiple_of(fours),
+        side => side * image.channels,
+    };
+    Extent { taps: convolution.window.side, depth, tap_step: image.row_step() }
+}
+
+/// The weights in the order of a window over pixels of `channels` elements.
+fn dense_weights(convolution: &Convolution, channels: usize, extent: Extent) -> DenseWeights<'_> {
+    let (inputs, side) = (convolution.inputs, convolution.window.side);
+    let elements = extent.taps * extent.depth;
+    let mut weights = vec![0.0; convolution.outputs * elements];
+    let kernels = convolution.kernel.chunks_exact(inputs * side * side);
+    for (row, kernel) in weights.chunks_exact_mut(elements).zip(kernels) {
+        for (input, plane) in kernel.chunks_exact(side * side).enumerate() {
+            for (tap, line) in plane.chunks_exact(side).enumerate() {
+                for (column, &weight) in line.iter().enumerate() {
+                    row[tap * extent.depth + column * channels + input] = weight;
+                }
+            }
+        }
+    }
+    DenseWeights {
+        channels: convolution.outputs,
+        extent,
+        weights,
+        bias: &convolution.bias,
+        bounds: convolution.activation.bounds(),
     }
 }

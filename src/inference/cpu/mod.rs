@@ -36,7 +36,7 @@ mod tests;
 mod tile;
 mod winograd;
 
-pub(super) use calibrate::calibrate;
+pub(super) use calibrate::{Observed, calibrate};
 pub use kernels::InstructionSet;
 pub use plan::Precision;
 pub(super) use plan::{Output, Plan, Workspace};

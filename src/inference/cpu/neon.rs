@@ -63,16 +63,16 @@ impl Lanes for Neon {
         unsafe { vreinterpretq_s32_s8(vld1q_s8(from)) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+    unsafe fn dot(sum: int32x4_t, a: [int32x4_t; 2], b: [int32x4_t; 2]) -> int32x4_t {
         // The dot product instruction that mixes signs is not in every processor, nor in stable
-        // Rust; `|b| <= 63` lets a pair of products fit 16 bits.
+        // Rust; bytes up to 127 are the same signed and unsigned.
         // SAFETY: NEON is part of the target.
         unsafe {
-            let (a, b) = (vreinterpretq_u8_s32(a), vreinterpretq_s8_s32(b));
-            let low_a = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a)));
-            let high_a = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(a)));
-            let low = vmulq_s16(low_a, vmovl_s8(vget_low_s8(b)));
-            let high = vmulq_s16(high_a, vmovl_s8(vget_high_s8(b)));
+            let [a, b] = [a.map(|a| vreinterpretq_s8_s32(a)), b.map(|b| vreinterpretq_s8_s32(b))];
+            let low = vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0]));
+            let low = vmlal_s8(low, vget_low_s8(a[1]), vget_low_s8(b[1]));
+            let high = vmull_s8(vget_high_s8(a[0]), vget_high_s8(b[0]));
+            let high = vmlal_s8(high, vget_high_s8(a[1]), vget_high_s8(b[1]));
             vpadalq_s16(sum, vpaddq_s16(low, high))
         }
     }
@@ -85,9 +85,9 @@ impl Lanes for Neon {
     unsafe fn store_bytes(to: *mut u8, value: float32x4_t) {
         // SAFETY: NEON is part of the target; contract of `Lanes`: `to` is valid for 4 bytes.
         unsafe {
-            let words = vqmovun_s32(vcvtnq_s32_f32(value));
-            let bytes = vqmovn_u16(vcombine_u16(words, words));
-            to.cast::<u32>().write_unaligned(vget_lane_u32::<0>(vreinterpret_u32_u8(bytes)));
+            let words = vqmovn_s32(vcvtnq_s32_f32(value));
+            let bytes = vmax_s8(vqmovn_s16(vcombine_s16(words, words)), vdup_n_s8(0));
+            to.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_s8(bytes)));
         }
     }
 }

@@ -2,17 +2,13 @@
 //! them.
 
 use super::kernels::{Kernels, TileKernel};
+use super::lanes::BYTE_WEIGHT_MAX;
 use super::memory::Aligned;
 use super::tile::{Batch, ByteTile, Extent, FloatTile, Quantum};
 
 /// Elements of the window that are summed before the next tile has its turn, so that this part of
 /// the panel stays in the L1 cache: 256 x 24 floats are 24 KB.
 const DEPTH_MAX: usize = 256;
-
-/// Weights at most so great in bytes: then the sum of two products of an unsigned and a signed
-/// byte fits 16 bits, which is how AVX2 and NEON add them. All instruction sets use the same
-/// weights, so that an embedding does not depend on the processor.
-const BYTE_WEIGHT_MAX: f32 = 63.0;
 
 /// A run of neighboring output channels.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +46,7 @@ pub(super) struct DenseWeights<'a> {
 
 /// Packed weights as floats.
 pub(super) struct FloatPanels {
-    pub(super) panels: Vec<Panel>,
+    panels: Vec<Panel>,
     extent: Extent,
     /// For each panel, tap and element the vectors of its channels.
     weights: Aligned,
@@ -105,11 +101,21 @@ impl FloatPanels {
         })
     }
 
+    /// Runs of output channels that can be computed one without the other.
+    pub(super) fn panel_count(&self) -> usize {
+        self.panels.len()
+    }
+
     /// Multiplies the windows of `batch` with some of the panels.
     ///
     /// # Safety
     /// As for [`Product::multiply`].
-    unsafe fn multiply(&self, kernels: &Kernels, batch: &Batch, panels: std::ops::Range<usize>) {
+    pub(super) unsafe fn multiply(
+        &self,
+        kernels: &Kernels,
+        batch: &Batch,
+        panels: std::ops::Range<usize>,
+    ) {
         for panel in &self.panels[panels] {
             let kernel = &kernels.float_tiles[panel.vectors - 1];
             let whole = batch.count / kernel.pixels;
@@ -177,7 +183,7 @@ impl Product {
     /// Runs of output channels that can be computed one without the other.
     pub(super) fn panel_count(&self) -> usize {
         match self {
-            Self::Floats(floats) => floats.panels.len(),
+            Self::Floats(floats) => floats.panel_count(),
             Self::Bytes(bytes) => bytes.panels.len(),
         }
     }
@@ -226,10 +232,20 @@ pub(super) struct BytePanels {
     lanes: usize,
 }
 
+/// The input of a product of bytes.
+pub(super) struct ByteInput<'a> {
+    pub(super) quantum: Quantum,
+    /// What each element of the window is on average.
+    pub(super) means: &'a [f32],
+}
+
 impl BytePanels {
-    /// Quantises and packs weights for an input that was quantised by `input`.
+    /// Quantises and packs weights.
     ///
-    pub(super) fn pack(dense: &DenseWeights<'_>, input: Quantum, kernels: &Kernels) -> Self {
+    /// Rounding the weights would shift the outputs; the shift at the input's means is taken back
+    /// in the bias. See Nagel et al., "Data-free quantization through weight equalization and bias
+    /// correction" (arXiv 1906.04721), section 4.2.
+    pub(super) fn pack(dense: &DenseWeights<'_>, input: &ByteInput<'_>, kernels: &Kernels) -> Self {
         let lanes = kernels.lanes;
         let panels = panels_of(dense.channels, lanes, kernels.byte_tiles);
         let Extent { taps, depth, .. } = dense.extent;
@@ -258,7 +274,7 @@ impl BytePanels {
     fn pack_channel(
         &mut self,
         dense: &DenseWeights<'_>,
-        input: Quantum,
+        input: &ByteInput<'_>,
         panel: &Panel,
         lane: usize,
     ) {
@@ -266,20 +282,23 @@ impl BytePanels {
         let channel = panel.channel + lane;
         let row = &dense.weights[channel * elements..(channel + 1) * elements];
         let greatest = row.iter().fold(0f32, |greatest, weight| greatest.max(weight.abs()));
-        let step = if greatest > 0.0 { greatest / BYTE_WEIGHT_MAX } else { 1.0 };
+        let step = if greatest > 0.0 { greatest / f32::from(BYTE_WEIGHT_MAX) } else { 1.0 };
         let width = panel.vectors * self.lanes * 4;
         let target = &mut self.weights.bytes_mut()[panel.channel * elements + lane * 4..];
-        let mut total = 0i32;
-        for (index, four) in row.chunks_exact(4).enumerate() {
-            for (byte, weight) in target[index * width..].iter_mut().zip(four) {
+        let (mut total, mut shift) = (0i32, 0f32);
+        let fours = row.chunks_exact(4).zip(input.means.chunks_exact(4));
+        for (index, (weights, means)) in fours.enumerate() {
+            let bytes = target[index * width..].iter_mut();
+            for ((byte, weight), mean) in bytes.zip(weights).zip(means) {
                 *byte = (weight / step).round() as i8;
                 total += i32::from(*byte);
+                shift += (weight - f32::from(*byte) * step) * mean;
             }
         }
         // The input's zero adds `zero * total` to every sum.
-        let scale = step / input.steps_per_unit;
+        let scale = step / input.quantum.steps_per_unit;
         self.scale.floats_mut()[channel] = scale;
-        self.bias.floats_mut()[channel] -= input.zero * total as f32 * scale;
+        self.bias.floats_mut()[channel] += shift - input.quantum.zero * total as f32 * scale;
     }
 
     /// Multiplies the windows of `batch` with some of the panels.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::block::Block;
-use super::calibrate::Range;
+use super::calibrate::Observed;
 use super::compile::{Purpose, compile};
 use super::kernels::{InstructionSet, Kernels};
 use super::memory::{Aligned, Memory};
@@ -99,21 +99,22 @@ impl Workspace {
 }
 
 impl Plan {
-    /// Compiles `network`; `ranges` holds those of all values for [`Precision::Int8`].
+    /// Compiles `network`; `observed` holds what all its values were seen to be, for
+    /// [`Precision::Int8`].
     ///
     /// # Panics
-    /// When this processor cannot run `set`, or a range is missing.
+    /// When this processor cannot run `set`, or `observed` is too short.
     pub(in crate::inference) fn new(
         network: &Network,
         set: InstructionSet,
         precision: Precision,
-        ranges: &[Range],
+        observed: &[Observed],
     ) -> Self {
         let kernels = set.kernels().expect("the caller took the set from those available");
         if precision == Precision::Int8 {
-            assert_eq!(ranges.len(), network.layers.len() + 1, "one range for each value");
+            assert_eq!(observed.len(), network.layers.len() + 1, "one entry for each value");
         }
-        compile(network, kernels, precision, ranges, Purpose::Outputs)
+        compile(network, kernels, precision, observed, Purpose::Outputs)
     }
 
     pub(in crate::inference) fn input_side(&self) -> usize {
@@ -233,7 +234,7 @@ impl Work {
             Self::Dense(step) => context.clear_border(&step.output),
             Self::Winograd(step) => context.clear_border(&step.output),
             Self::Depthwise(step) => context.clear_border(&step.output),
-            Self::Block(step) => context.clear_border(&step.output),
+            Self::Block(step) => context.clear_floats_border(step.output),
             Self::ToBytes(step) => context.clear_border(&step.value),
             Self::MaxPool(step) => context.clear_floats_border(step.output),
             Self::AveragePool(_) => {}

@@ -1,6 +1,6 @@
 //! Vectors as plain arrays: what runs on any processor.
 
-use super::lanes::Lanes;
+use super::lanes::{BYTE_MAX, Lanes};
 
 /// No instruction set in particular.
 pub(super) struct Scalar;
@@ -62,10 +62,12 @@ impl Lanes for Scalar {
         unsafe { from.cast::<[i32; COUNT]>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn dot(sum: [i32; COUNT], a: [i32; COUNT], b: [i32; COUNT]) -> [i32; COUNT] {
+    unsafe fn dot(sum: [i32; COUNT], a: [[i32; COUNT]; 2], b: [[i32; COUNT]; 2]) -> [i32; COUNT] {
         std::array::from_fn(|lane| {
-            let (a, b) = (a[lane].to_ne_bytes(), b[lane].to_ne_bytes());
-            let products = a.iter().zip(b).map(|(&a, b)| i32::from(a) * i32::from(b as i8));
+            let products = a.iter().zip(b).map(|(a, b)| {
+                let fours = a[lane].to_ne_bytes().into_iter().zip(b[lane].to_ne_bytes());
+                fours.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>()
+            });
             sum[lane] + products.sum::<i32>()
         })
     }
@@ -76,7 +78,7 @@ impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, value: [f32; COUNT]) {
         // `as` saturates; a plain round would send ties away from zero.
-        let bytes = value.map(|lane| lane.round_ties_even() as u8);
+        let bytes = value.map(|lane| (lane.round_ties_even() as u8).min(BYTE_MAX));
         // SAFETY: contract of `Lanes`: `to` is valid for `COUNT` bytes.
         unsafe { to.cast::<[u8; COUNT]>().write_unaligned(bytes) }
     }

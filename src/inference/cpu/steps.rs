@@ -3,7 +3,7 @@
 use super::depthwise::{DepthwiseRow, SIDE_MAX};
 use super::kernels::Kernels;
 use super::memory::{Aligned, Image, Memory};
-use super::panels::Product;
+use super::panels::{FloatPanels, Product};
 use super::pool::{ByteRun, MaxWindow, MeanRow};
 use super::team::Member;
 use super::tile::{BATCH_MAX, Batch, Quantum};
@@ -163,7 +163,7 @@ impl Dense {
 
 /// The first convolution: from the bytes of the input image.
 pub(super) struct Stem {
-    pub(super) product: Product,
+    pub(super) product: FloatPanels,
     pub(super) window: Window,
     pub(super) input_side: usize,
     pub(super) output: Value,
@@ -228,8 +228,7 @@ impl Stem {
                     // rows of output belong to one member.
                     unsafe {
                         let panels = 0..self.product.panel_count();
-                        let quantum = self.output.quantum;
-                        self.product.multiply(context.kernels, &batch, panels, quantum);
+                        self.product.multiply(context.kernels, &batch, panels);
                     }
                 }
             }

@@ -108,6 +108,9 @@ pub(super) struct Quantum {
     pub(super) zero: f32,
 }
 
+/// For outputs of which no bytes are wanted.
+pub(super) const NO_BYTES: Quantum = Quantum { steps_per_unit: 1.0, zero: 0.0 };
+
 /// Multiplies `PIXELS` windows by a panel of `VECTORS` vectors of output channels.
 ///
 /// # Safety
@@ -200,19 +203,13 @@ pub(super) unsafe fn byte_tile<L: Lanes, const PIXELS: usize, const VECTORS: usi
                 pixels[pixel] = *batch.windows.as_ptr().add(start + pixel);
             }
             for _ in 0..tile.extent.taps {
-                for element in (0..tile.extent.depth).step_by(4) {
-                    let mut weights = [L::splat_int(0); VECTORS];
-                    for vector in 0..VECTORS {
-                        weights[vector] = L::load_ints(panel.add(vector * L::COUNT * 4));
-                    }
-                    for pixel in 0..PIXELS {
-                        let four = pixels[pixel].add(element).cast::<i32>().read_unaligned();
-                        let values = L::splat_int(four);
-                        for vector in 0..VECTORS {
-                            sums[pixel][vector] =
-                                L::dot(sums[pixel][vector], values, weights[vector]);
-                        }
-                    }
+                let whole = tile.extent.depth / 8 * 8;
+                for element in (0..whole).step_by(8) {
+                    multiply_fours::<L, PIXELS, VECTORS, 2>(&mut sums, &pixels, element, panel);
+                    panel = panel.add(2 * VECTORS * L::COUNT * 4);
+                }
+                if whole < tile.extent.depth {
+                    multiply_fours::<L, PIXELS, VECTORS, 1>(&mut sums, &pixels, whole, panel);
                     panel = panel.add(VECTORS * L::COUNT * 4);
                 }
                 for pixel in &mut pixels {
@@ -242,6 +239,45 @@ pub(super) unsafe fn byte_tile<L: Lanes, const PIXELS: usize, const VECTORS: usi
                         L::store_bytes(bytes.add(tile.channel + at), quantised);
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Adds the products of one or two fours of bytes to the sums.
+///
+/// # Safety
+/// As for [`byte_tile`]: pixels are valid for the fours from `element`, the panel for those of its
+/// vectors.
+#[inline(always)]
+unsafe fn multiply_fours<
+    L: Lanes,
+    const PIXELS: usize,
+    const VECTORS: usize,
+    const FOURS: usize,
+>(
+    sums: &mut [[L::Ints; VECTORS]; PIXELS],
+    pixels: &[*const u8; PIXELS],
+    element: usize,
+    panel: *const i8,
+) {
+    // SAFETY: the contract of this function is the contract of each operation.
+    unsafe {
+        let mut weights = [[L::splat_int(0); 2]; VECTORS];
+        for vector in 0..VECTORS {
+            for four in 0..FOURS {
+                let at = (four * VECTORS + vector) * L::COUNT * 4;
+                weights[vector][four] = L::load_ints(panel.add(at));
+            }
+        }
+        for pixel in 0..PIXELS {
+            let mut values = [L::splat_int(0); 2];
+            for four in 0..FOURS {
+                let bytes = pixels[pixel].add(element + four * 4);
+                values[four] = L::splat_int(bytes.cast::<i32>().read_unaligned());
+            }
+            for vector in 0..VECTORS {
+                sums[pixel][vector] = L::dot(sums[pixel][vector], values, weights[vector]);
             }
         }
     }

@@ -8,6 +8,9 @@ use super::network::{
     Activation, Convolution, Layer, Network, Operation, Padding, ValueId, Window,
 };
 use super::weights::Weights;
+use crate::pixels::Pixels;
+
+const LITE0_WEIGHTS: &[u8] = include_bytes!("../weights/efficientnet-lite0-f16.safetensors");
 
 /// Classes of ImageNet-1k, which all networks here know.
 const CLASSES: usize = 1000;
@@ -72,6 +75,32 @@ impl Model {
         match self {
             Self::EfficientNetLite0 | Self::EfficientNetLite2 => "(x - 127) / 128",
             _ => "ImageNet mean and deviation",
+        }
+    }
+
+    /// The bytes of a weights file; without one, those inside the binary.
+    ///
+    /// # Errors
+    /// [`InferenceError::NoWeights`] when the binary has none for this model.
+    pub(super) fn weights_or_embedded(self, bytes: Option<&[u8]>) -> Result<&[u8], InferenceError> {
+        match (bytes, self) {
+            (Some(bytes), _) => Ok(bytes),
+            (None, Self::EfficientNetLite0) => Ok(LITE0_WEIGHTS),
+            (None, _) => Err(InferenceError::NoWeights { model: self.name() }),
+        }
+    }
+
+    /// Checks that an image has the size of the network's input.
+    ///
+    /// # Errors
+    /// [`InferenceError::InputSize`].
+    pub(super) fn check_size(self, image: &Pixels) -> Result<(), InferenceError> {
+        let (expected, width_px, height_px) =
+            (self.input_side_px(), image.width_px(), image.height_px());
+        if (width_px, height_px) == (expected, expected) {
+            Ok(())
+        } else {
+            Err(InferenceError::InputSize { expected, width_px, height_px })
         }
     }
 
