@@ -1,5 +1,7 @@
 //! From a network's definition to a plan: what is fused, what is kept as bytes, what lies where.
 
+use std::borrow::Cow;
+
 use super::block::Block;
 use super::calibrate::Observed;
 use super::kernels::Kernels;
@@ -419,6 +421,16 @@ fn extent(convolution: &Convolution, image: Image, fours: usize) -> Extent {
 fn dense_weights(convolution: &Convolution, channels: usize, extent: Extent) -> DenseWeights<'_> {
     let (inputs, side) = (convolution.inputs, convolution.window.side);
     let elements = extent.taps * extent.depth;
+    let dense = |weights| DenseWeights {
+        channels: convolution.outputs,
+        extent,
+        weights,
+        bias: &convolution.bias,
+        bounds: convolution.activation.bounds(),
+    };
+    if side == 1 && elements == inputs {
+        return dense(Cow::Borrowed(&convolution.kernel));
+    }
     let mut weights = vec![0.0; convolution.outputs * elements];
     let kernels = convolution.kernel.chunks_exact(inputs * side * side);
     for (row, kernel) in weights.chunks_exact_mut(elements).zip(kernels) {
@@ -430,11 +442,5 @@ fn dense_weights(convolution: &Convolution, channels: usize, extent: Extent) -> 
             }
         }
     }
-    DenseWeights {
-        channels: convolution.outputs,
-        extent,
-        weights,
-        bias: &convolution.bias,
-        bounds: convolution.activation.bounds(),
-    }
+    dense(Cow::Owned(weights))
 }

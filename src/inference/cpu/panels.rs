@@ -1,6 +1,8 @@
 //! Weights of a dense convolution packed into panels, and the product of a batch of windows with
 //! them.
 
+use std::borrow::Cow;
+
 use super::kernels::{Kernels, TileKernel};
 use super::lanes::BYTE_WEIGHT_MAX;
 use super::memory::Aligned;
@@ -9,6 +11,8 @@ use super::tile::{Batch, ByteTile, Extent, FloatTile, Quantum};
 /// Elements of the window that are summed before the next tile has its turn, so that this part of
 /// the panel stays in the L1 cache: 256 x 24 floats are 24 KB.
 const DEPTH_MAX: usize = 256;
+
+const ROUNDER: f32 = 12_582_912.0;
 
 /// A run of neighboring output channels.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +43,7 @@ pub(super) struct DenseWeights<'a> {
     pub(super) channels: usize,
     pub(super) extent: Extent,
     /// `[channel][tap][element]`; elements that only pad weigh nothing.
-    pub(super) weights: Vec<f32>,
+    pub(super) weights: Cow<'a, [f32]>,
     pub(super) bias: &'a [f32],
     pub(super) bounds: (f32, f32),
 }
@@ -281,24 +285,31 @@ impl BytePanels {
         let elements = self.extent.taps * self.extent.depth;
         let channel = panel.channel + lane;
         let row = &dense.weights[channel * elements..(channel + 1) * elements];
-        let greatest = row.iter().fold(0f32, |greatest, weight| greatest.max(weight.abs()));
+        // Of floats without their sign, the greatest has the greatest bits.
+        let greatest =
+            f32::from_bits(row.iter().map(|weight| weight.abs().to_bits()).max().unwrap_or(0));
         let step = if greatest > 0.0 { greatest / f32::from(BYTE_WEIGHT_MAX) } else { 1.0 };
+        let steps_per_unit = 1.0 / step;
         let width = panel.vectors * self.lanes * 4;
         let target = &mut self.weights.bytes_mut()[panel.channel * elements + lane * 4..];
-        let (mut total, mut shift) = (0i32, 0f32);
+        // Sums of four lanes each, which the compiler turns into vectors.
+        let (mut totals, mut shifts) = ([0f32; 4], [0f32; 4]);
         let fours = row.chunks_exact(4).zip(input.means.chunks_exact(4));
         for (index, (weights, means)) in fours.enumerate() {
-            let bytes = target[index * width..].iter_mut();
-            for ((byte, weight), mean) in bytes.zip(weights).zip(means) {
-                *byte = (weight / step).round() as i8;
-                total += i32::from(*byte);
-                shift += (weight - f32::from(*byte) * step) * mean;
+            let bytes = &mut target[index * width..][..4];
+            for lane in 0..4 {
+                // Adding and taking away 1.5 * 2^23 rounds to the nearest integer without a call.
+                let rounded = weights[lane] * steps_per_unit + ROUNDER - ROUNDER;
+                bytes[lane] = rounded as i8;
+                totals[lane] += rounded;
+                shifts[lane] += (weights[lane] - rounded * step) * means[lane];
             }
         }
+        let (total, shift): (f32, f32) = (totals.iter().sum(), shifts.iter().sum());
         // The input's zero adds `zero * total` to every sum.
         let scale = step / input.quantum.steps_per_unit;
         self.scale.floats_mut()[channel] = scale;
-        self.bias.floats_mut()[channel] += shift - input.quantum.zero * total as f32 * scale;
+        self.bias.floats_mut()[channel] += shift - input.quantum.zero * total * scale;
     }
 
     /// Multiplies the windows of `batch` with some of the panels.
