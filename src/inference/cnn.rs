@@ -110,7 +110,7 @@ impl Cnn {
         if let Some(calibration) = calibration {
             let digest;
             (observed, digest) = calibration.read(&network)?;
-            preprocessing.push_str(", 8-bit products by ");
+            preprocessing.push_str(", 8-bit products (2) by ");
             preprocessing.push_str(&digest[..16]);
         }
         let dimension = network.shapes()[network.features].channels as u32;

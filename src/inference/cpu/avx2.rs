@@ -63,14 +63,17 @@ impl Lanes for Avx2 {
         unsafe { _mm256_loadu_si256(from.cast()) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: __m256i, a: [__m256i; 2], b: [__m256i; 2]) -> __m256i {
+    unsafe fn dot(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
         unsafe {
-            let (first, second) =
-                (_mm256_maddubs_epi16(a[0], b[0]), _mm256_maddubs_epi16(a[1], b[1]));
-            let pairs = _mm256_add_epi16(first, second);
+            let pairs = _mm256_maddubs_epi16(a, b);
             _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
+    }
+    #[inline(always)]
+    unsafe fn dot_words(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
+        unsafe { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) }
     }
     #[inline(always)]
     unsafe fn to_floats(value: __m256i) -> __m256 {
@@ -84,8 +87,20 @@ impl Lanes for Avx2 {
             let ints = _mm256_cvtps_epi32(value);
             let (low, high) = (_mm256_castsi256_si128(ints), _mm256_extracti128_si256::<1>(ints));
             let words = _mm_packs_epi32(low, high);
-            let bytes = _mm_max_epi8(_mm_packs_epi16(words, words), _mm_setzero_si128());
-            _mm_storel_epi64(to.cast(), bytes);
+            _mm_storel_epi64(to.cast(), _mm_packus_epi16(words, words));
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_fours(to: *mut u8, values: [__m256; 4]) {
+        // SAFETY: contract of `Lanes`: AVX2, `to` is valid for 32 bytes.
+        unsafe {
+            let [a, b, c, d] = values.map(|value| _mm256_cvtps_epi32(value));
+            let words = [_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d)];
+            let bytes = _mm256_packus_epi16(words[0], words[1]);
+            // In each 128 bits lie four lanes of each value.
+            let order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm256_shuffle_epi8(bytes, _mm256_broadcastsi128_si256(order));
+            _mm256_storeu_si256(to.cast(), bytes);
         }
     }
 }

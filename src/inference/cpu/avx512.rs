@@ -63,9 +63,14 @@ impl Lanes for Avx512 {
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: __m512i, a: [__m512i; 2], b: [__m512i; 2]) -> __m512i {
+    unsafe fn dot(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: the caller runs on AVX-512 VNNI (contract of `Lanes`).
-        unsafe { _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sum, a[0], b[0]), a[1], b[1]) }
+        unsafe { _mm512_dpbusd_epi32(sum, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn dot_words(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: the caller runs on AVX-512 VNNI (contract of `Lanes`).
+        unsafe { _mm512_dpwssd_epi32(sum, a, b) }
     }
     #[inline(always)]
     unsafe fn to_floats(value: __m512i) -> __m512 {
@@ -77,7 +82,20 @@ impl Lanes for Avx512 {
         // SAFETY: contract of `Lanes`: AVX-512, `to` is valid for 16 bytes.
         unsafe {
             let ints = _mm512_max_epi32(_mm512_cvtps_epi32(value), _mm512_setzero_si512());
-            _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(ints));
+            _mm_storeu_si128(to.cast(), _mm512_cvtusepi32_epi8(ints));
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_fours(to: *mut u8, values: [__m512; 4]) {
+        // SAFETY: contract of `Lanes`: AVX-512, `to` is valid for 64 bytes.
+        unsafe {
+            let [a, b, c, d] = values.map(|value| _mm512_cvtps_epi32(value));
+            let words = [_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d)];
+            let bytes = _mm512_packus_epi16(words[0], words[1]);
+            // In each 128 bits lie four lanes of each value.
+            let order = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(order));
+            _mm512_storeu_si512(to.cast(), bytes);
         }
     }
 }

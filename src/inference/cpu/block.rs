@@ -4,80 +4,201 @@
 //! the far caches twice. Here a row of output needs as many expanded rows as the window is high;
 //! they are kept in a ring in scratch memory, which fits the L2 cache, and each is computed once.
 
-use super::panels::FloatPanels;
-use super::steps::{Context, DepthwiseWeights, Place};
-use super::tile::{BATCH_MAX, Batch, NO_BYTES};
+use super::four_depthwise::FourDepthwise;
+use super::panels::Product;
+use super::stem::StemRows;
+use super::steps::{Context, DepthwiseShape, DepthwiseWeights, Place, Value, offset};
+use super::tile::{BATCH_MAX, Batch, Quantum};
 
 /// Expand, depthwise and project over a value.
 pub(super) struct Block {
-    /// Absent in a block that does not widen.
-    pub(super) expand: Option<FloatPanels>,
-    pub(super) depthwise: DepthwiseWeights,
-    pub(super) project: FloatPanels,
-    pub(super) input: Place,
-    pub(super) output: Place,
+    pub(super) expand: Expand,
+    pub(super) middle: Middle,
+    pub(super) project: Product,
+    pub(super) output: Value,
     pub(super) residual: Option<Place>,
 }
 
+/// Where the rows of the depthwise convolution come from.
+pub(super) enum Expand {
+    /// They lie in the arena: the block does not widen.
+    Absent {
+        input: Place,
+    },
+    Product {
+        product: Product,
+        input: Place,
+    },
+    /// The first convolution of the network.
+    Stem(StemRows),
+}
+
+/// The depthwise convolution, and what its rows are made of.
+pub(super) enum Middle {
+    Floats {
+        weights: DepthwiseWeights,
+        /// How its output becomes bytes, if it does.
+        quantum: Option<Quantum>,
+    },
+    Fours(FourDepthwise),
+}
+
+impl Middle {
+    fn shape(&self) -> DepthwiseShape {
+        match self {
+            Self::Floats { weights, .. } => weights.shape,
+            Self::Fours(fours) => fours.shape,
+        }
+    }
+}
+
+/// Where a block keeps its rows in scratch memory.
+struct Rows {
+    /// Expanded rows, one after the other.
+    ring: *mut u8,
+    slots: usize,
+    /// Bytes of an expanded row.
+    row_step: usize,
+    /// A row after the depthwise convolution.
+    narrow: *mut u8,
+    /// What the first convolution needs for itself.
+    stem: *mut f32,
+}
+
 impl Block {
-    /// Floats of scratch: the ring of expanded rows, and one row after the depthwise convolution.
-    pub(super) fn scratch(depthwise: &DepthwiseWeights, expand: bool) -> usize {
-        let row = depthwise.channels * depthwise.input_side;
-        let slots = if expand { depthwise.window.side } else { 0 };
-        row * slots + depthwise.channels * depthwise.side
+    /// Bytes of the ring of expanded rows and of the row after the depthwise convolution.
+    fn scratch_bytes(&self) -> (usize, usize) {
+        let shape = self.middle.shape();
+        let slots = shape.window.side;
+        let ring = match &self.middle {
+            _ if matches!(self.expand, Expand::Absent { .. }) => 0,
+            Middle::Floats { .. } => slots * shape.channels * shape.input_side * 4,
+            Middle::Fours(fours) => fours.image.length(slots),
+        };
+        let narrow = shape.channels * shape.side * self.project.element_bytes();
+        (ring.next_multiple_of(64), narrow.next_multiple_of(64))
+    }
+
+    /// Floats of scratch.
+    pub(super) fn scratch(&self) -> usize {
+        let (ring, narrow) = self.scratch_bytes();
+        let stem = match &self.expand {
+            Expand::Stem(rows) => rows.scratch(),
+            _ => 0,
+        };
+        (ring + narrow) / 4 + stem
+    }
+
+    fn rows(&self, context: &Context<'_>) -> Rows {
+        let shape = self.middle.shape();
+        let (length, narrow) = self.scratch_bytes();
+        let ring: *mut u8 = context.memory.floats(context.scratch, self.scratch()).cast();
+        let slots = shape.window.side;
+        let row_step = match &self.middle {
+            Middle::Floats { .. } => shape.channels * shape.input_side * 4,
+            Middle::Fours(fours) => fours.image.row_step(),
+        };
+        if let (Middle::Fours(fours), Expand::Product { .. }) = (&self.middle, &self.expand) {
+            fours.image.border_runs(slots, |start, length| {
+                // SAFETY: the runs lie in the ring, which has room for so many rows.
+                unsafe { ring.wrapping_add(start).write_bytes(0, length) }
+            });
+        }
+        let stem = ring.wrapping_add(length + narrow).cast();
+        Rows { ring, slots, row_step, narrow: ring.wrapping_add(length), stem }
     }
 
     pub(super) fn run(&self, context: &Context<'_>) {
-        let depthwise = &self.depthwise;
-        let slots = depthwise.window.side;
-        let row_floats = depthwise.channels * depthwise.input_side;
-        let length = Self::scratch(depthwise, self.expand.is_some());
-        let scratch = context.memory.floats(context.scratch, length);
-        let narrow = scratch.wrapping_add(length - depthwise.channels * depthwise.side);
+        let shape = self.middle.shape();
+        let scratch = self.rows(context);
         let slot = |row: usize| match self.expand {
-            Some(_) => scratch.wrapping_add(row % slots * row_floats),
-            None => context.line(self.input, 4, row).cast(),
+            Expand::Absent { input } => context.line(input, 4, row),
+            _ => scratch.ring.wrapping_add(row % scratch.slots * scratch.row_step),
         };
-        let rows = context.member.share(depthwise.side);
-        let mut expanded = if rows.is_empty() { 0 } else { depthwise.rows_under(rows.start).start };
+        let rows = context.member.share(shape.side);
+        let mut expanded = if rows.is_empty() { 0 } else { shape.rows_under(rows.start).start };
         let mut batch = Batch::empty();
         for y in rows {
-            if let Some(expand) = &self.expand {
-                while expanded < depthwise.rows_under(y).end {
-                    self.expand_row(context, expand, &mut batch, expanded, slot(expanded));
-                    expanded += 1;
+            while expanded < shape.rows_under(y).end {
+                let to = slot(expanded);
+                match &self.expand {
+                    Expand::Absent { .. } => {}
+                    Expand::Product { product, input } => {
+                        self.expand_row(context, (product, *input), &mut batch, expanded, to);
+                    }
+                    Expand::Stem(stem) => {
+                        let row = (to.cast(), shape.channels);
+                        // SAFETY: a slot has room for a row; the scratch is this member's own.
+                        unsafe { stem.run(context, scratch.stem, &mut batch, expanded, row) }
+                    }
                 }
+                expanded += 1;
             }
             // SAFETY: the ring holds the rows under `y`, since it has as many slots as the window
             // has rows; the scratch is this member's own.
-            unsafe {
-                let row = |index| slot(index).cast_const();
-                depthwise.run(context.kernels, y, row, (narrow, std::ptr::null_mut()), NO_BYTES);
+            unsafe { self.filter_row(context, y, slot, scratch.narrow) }
+            self.project_row(context, &mut batch, y, scratch.narrow);
+        }
+    }
+
+    /// The depthwise convolution.
+    ///
+    /// # Safety
+    /// `slot` gives the rows under `y`; `narrow` has room for a row of output.
+    unsafe fn filter_row(
+        &self,
+        context: &Context<'_>,
+        y: usize,
+        slot: impl Fn(usize) -> *mut u8,
+        narrow: *mut u8,
+    ) {
+        match &self.middle {
+            Middle::Floats { weights, quantum } => {
+                let row = |index| slot(index).cast_const().cast();
+                let (floats, bytes) = match quantum {
+                    Some(_) => (std::ptr::null_mut(), narrow),
+                    None => (narrow.cast(), std::ptr::null_mut()),
+                };
+                let quantum = quantum.unwrap_or_default();
+                // SAFETY: passed on.
+                unsafe { weights.run(context.kernels, y, row, (floats, bytes), quantum) }
             }
-            self.project_row(context, &mut batch, y, narrow);
+            Middle::Fours(fours) => {
+                let row = |index| slot(index).cast_const();
+                // SAFETY: passed on; the ring has the slack behind its last row.
+                unsafe { fours.run(y, 0..fours.shape.channels, row, narrow) }
+            }
         }
     }
 
     fn expand_row(
         &self,
         context: &Context<'_>,
-        expand: &FloatPanels,
+        (expand, input): (&Product, Place),
         batch: &mut Batch,
         y: usize,
-        slot: *mut f32,
+        slot: *mut u8,
     ) {
-        let image = self.input.image;
-        let line: *mut f32 = context.line(self.input, 4, y).cast();
-        for first in (0..image.side).step_by(BATCH_MAX) {
+        let (side, channels) = (input.image.side, input.image.channels);
+        let element = expand.element_bytes();
+        let line = context.line(input, element, y);
+        for first in (0..side).step_by(BATCH_MAX) {
             batch.count = 0;
-            for x in first..image.side.min(first + BATCH_MAX) {
-                batch.push(
-                    line.wrapping_add(x * image.channels).cast(),
-                    slot.wrapping_add(x * self.depthwise.channels),
-                    std::ptr::null_mut(),
-                    std::ptr::null(),
-                );
+            for x in first..side.min(first + BATCH_MAX) {
+                let (floats, bytes): (*mut f32, *mut u8) = match &self.middle {
+                    Middle::Floats { weights, .. } => {
+                        let floats: *mut f32 = slot.cast();
+                        (floats.wrapping_add(x * weights.shape.channels), std::ptr::null_mut())
+                    }
+                    Middle::Fours(fours) => {
+                        let four = slot.wrapping_add((x / 4 + 1) * fours.image.step());
+                        (std::ptr::null_mut(), four)
+                    }
+                };
+                let window = line.wrapping_add(x * channels * element);
+                batch.push(window, floats, bytes, std::ptr::null());
             }
+            batch.width = batch.count;
             // SAFETY: the line lies in an image that was checked; a slot has room for a row.
             unsafe {
                 let panels = 0..expand.panel_count();
@@ -86,21 +207,25 @@ impl Block {
         }
     }
 
-    fn project_row(&self, context: &Context<'_>, batch: &mut Batch, y: usize, narrow: *mut f32) {
-        let (side, to) = (self.depthwise.side, self.output.image);
-        let output: *mut f32 = context.line(self.output, 4, y).cast();
+    fn project_row(&self, context: &Context<'_>, batch: &mut Batch, y: usize, narrow: *mut u8) {
+        let DepthwiseShape { side, channels, .. } = self.middle.shape();
+        let element = self.project.element_bytes();
+        let line = |place: Option<Place>, element| {
+            place.map_or((std::ptr::null_mut(), 0), |place| {
+                (context.line(place, element, y), place.image.channels)
+            })
+        };
+        let (floats, floats_step) = line(self.output.floats, 4);
+        let (bytes, bytes_step) = line(self.output.bytes, 1);
+        let (residual, residual_step) = line(self.residual, 4);
         for first in (0..side).step_by(BATCH_MAX) {
             batch.count = 0;
             for x in first..side.min(first + BATCH_MAX) {
-                let residual = self.residual.map_or(std::ptr::null_mut(), |place| {
-                    let line: *mut f32 = context.line(place, 4, y).cast();
-                    line.wrapping_add(x * place.image.channels)
-                });
                 batch.push(
-                    narrow.wrapping_add(x * self.depthwise.channels).cast(),
-                    output.wrapping_add(x * to.channels),
-                    std::ptr::null_mut(),
-                    residual,
+                    narrow.wrapping_add(x * channels * element),
+                    offset(floats.cast(), x * floats_step),
+                    offset(bytes, x * bytes_step),
+                    offset(residual.cast(), x * residual_step),
                 );
             }
             // SAFETY: the narrow row is full; the lines lie in images that were checked, and rows

@@ -19,9 +19,10 @@ pub(in crate::inference) struct Observed {
 }
 
 impl Observed {
-    /// The finest byte steps that reach from one end to the other, with a byte for zero.
-    pub(super) fn quantum(&self) -> Quantum {
-        let (low, high) = (self.low.min(0.0), self.high.max(0.0));
+    /// The finest byte steps that reach from one end to the other within `bounds`, with a byte for
+    /// zero.
+    pub(super) fn quantum(&self, bounds: (f32, f32)) -> Quantum {
+        let (low, high) = (self.low.max(bounds.0).min(0.0), self.high.min(bounds.1).max(0.0));
         let span = if high > low { high - low } else { 1.0 };
         let steps_per_unit = f32::from(BYTE_MAX) / span;
         Quantum { steps_per_unit, zero: (-low * steps_per_unit).round() }

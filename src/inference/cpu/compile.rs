@@ -1,19 +1,11 @@
 //! From a network's definition to a plan: what is fused, what is kept as bytes, what lies where.
 
-use std::borrow::Cow;
-
-use super::block::Block;
 use super::calibrate::Observed;
 use super::kernels::Kernels;
-use super::memory::{Aligned, Image, Planner};
-use super::panels::{ByteInput, BytePanels, DenseWeights, FloatPanels, Product};
-use super::plan::{Exit, Plan, Precision, Step, Work};
-use super::points::{PointWeights, Tiling};
-use super::steps::{
-    AveragePool, Dense, Depthwise, DepthwiseWeights, MaxPool, Place, Stem, ToBytes, Value,
-};
-use super::tile::{Extent, NO_BYTES, Quantum};
-use super::winograd::Winograd;
+use super::memory::{FourImage, Image, Planner};
+use super::plan::{Exit, Plan, Precision};
+use super::steps::{FourPlace, Place, Value};
+use super::tile::{BATCH_MAX, Quantum};
 use crate::inference::network::{Convolution, Network, Operation, Shape, ValueId};
 
 /// The least side of an image at which a block is fused. Below, all the expanded image fits the
@@ -25,23 +17,26 @@ const FUSED_SIDE_MIN: usize = 29;
 struct Need {
     floats: bool,
     bytes: bool,
+    /// Bytes whose columns lie by fours.
+    fours: bool,
     border: usize,
     /// The last layer that reads it.
     last: usize,
 }
 
-struct Compiler<'a> {
-    network: &'a Network,
-    kernels: &'static Kernels,
-    observed: &'a [Observed],
-    precision: Precision,
-    shapes: Vec<Shape>,
+pub(super) struct Compiler<'a> {
+    pub(super) network: &'a Network,
+    pub(super) kernels: &'static Kernels,
+    pub(super) observed: &'a [Observed],
+    pub(super) precision: Precision,
+    pub(super) shapes: Vec<Shape>,
     needs: Vec<Need>,
     /// For each layer that ends a block, the layers before it that are fused into it.
-    fused: Vec<usize>,
-    values: Vec<Value>,
+    pub(super) fused: Vec<usize>,
+    pub(super) values: Vec<Value>,
     planner: Planner,
-    scratch: usize,
+    /// Floats that each member of a team needs for itself.
+    pub(super) scratch: usize,
 }
 
 /// What a plan is made for.
@@ -103,7 +98,7 @@ pub(super) fn compile(
 }
 
 impl Compiler<'_> {
-    fn convolution(&self, layer: usize) -> Option<&Convolution> {
+    pub(super) fn convolution(&self, layer: usize) -> Option<&Convolution> {
         match &self.network.layers[layer].operation {
             Operation::Convolution(convolution) => Some(convolution),
             _ => None,
@@ -121,7 +116,8 @@ impl Compiler<'_> {
         readers
     }
 
-    /// Finds depthwise convolutions between two pointwise ones, whose images nobody else reads.
+    /// Finds depthwise convolutions between two pointwise ones, whose images nobody else reads; the
+    /// first of a network may stand for the first of the two.
     fn fuse(&mut self) {
         for project in 1..self.network.layers.len() {
             let pointwise = |convolution: &&Convolution| {
@@ -139,12 +135,13 @@ impl Compiler<'_> {
                 continue;
             }
             let expand = depthwise.checked_sub(1).filter(|&expand| {
-                self.convolution(expand).is_some_and(|first| pointwise(&first))
+                let from_pixels = self.network.layers[expand].input == 0;
+                self.convolution(expand)
+                    .is_some_and(|first| if from_pixels { !first.depthwise } else { pointwise(&first) })
                     && self.network.layers[depthwise].input == depthwise
                     && self.readers(depthwise) == 1
                     // What ends a block cannot begin the next.
                     && self.fused[expand] == 0
-                    && self.network.layers[expand].input != 0
             });
             self.fused[project] = if expand.is_some() { 2 } else { 1 };
         }
@@ -157,27 +154,65 @@ impl Compiler<'_> {
     }
 
     /// Whether a layer multiplies bytes. All dense convolutions do but the first, whose input is
-    /// the image, those over a single pixel, which cost nothing, and those of fused blocks: on
-    /// large images few channels are summed, where bytes gain least and their rounding costs most
-    /// (the four of EfficientNet-Lite0 half of what the embedding loses).
-    fn in_bytes(&self, layer: usize) -> bool {
+    /// the image, and those over a single pixel, which cost nothing.
+    pub(super) fn in_bytes(&self, layer: usize) -> bool {
         let input = self.network.layers[layer].input;
         self.precision == Precision::Int8
             && input != 0
             && self.shapes[input].side > 1
-            && self.fused[layer] == 0
-            && !self.is_swallowed(layer)
             && self.convolution(layer).is_some_and(|convolution| !convolution.depthwise)
+    }
+
+    /// Whether a depthwise layer takes bytes by fours: where it is alone to read what a dense
+    /// convolution has clamped at zero, and bytes are all that is wanted of it.
+    pub(super) fn in_fours(&self, layer: usize) -> bool {
+        let (input, Some(depthwise)) = (self.network.layers[layer].input, self.convolution(layer))
+        else {
+            return false;
+        };
+        let side = self.shapes[input].side;
+        let (missing, _) = depthwise.window.missing(side);
+        let window = (depthwise.window.side, depthwise.window.stride, missing);
+        // A block that does not widen reads what lies in the arena as it is for others.
+        let begins_block = |layer: usize| self.fused.get(layer + 1) == Some(&1);
+        depthwise.depthwise
+            && side <= BATCH_MAX
+            && self.kernels.four_window(window.0, window.1, window.2).is_some()
+            && !begins_block(layer)
+            && self.gives_fours(input)
+            && self.wants_bytes_only(layer + 1)
+    }
+
+    /// Whether a value can be written by fours: as bytes from zero on, by a dense convolution.
+    fn gives_fours(&self, value: ValueId) -> bool {
+        let Some(producer) = value.checked_sub(1) else { return false };
+        let Some(convolution) = self.convolution(producer) else { return false };
+        self.in_bytes(producer)
+            && convolution.residual.is_none()
+            && convolution.activation.bounds().0 == 0.0
+            && self.readers(value) == 1
+    }
+
+    /// Whether all that read a value take bytes of it.
+    fn wants_bytes_only(&self, value: ValueId) -> bool {
+        let layers = self.network.layers.iter().enumerate();
+        let mut readers = layers.filter(|(_, layer)| layer.input == value);
+        let residual = |index| self.convolution(index).and_then(|layer| layer.residual);
+        value != self.network.features
+            && value != self.network.logits
+            && (0..self.network.layers.len()).all(|index| residual(index) != Some(value))
+            && readers.all(|(index, _)| self.in_bytes(index))
     }
 
     fn collect_needs(&mut self) {
         for (index, layer) in self.network.layers.iter().enumerate() {
-            let in_bytes = self.in_bytes(index);
+            let (in_bytes, in_fours) = (self.in_bytes(index), self.in_fours(index));
             let side = self.shapes[layer.input].side;
             let need = &mut self.needs[layer.input];
             need.last = need.last.max(index);
             need.bytes |= in_bytes;
-            need.floats |= !in_bytes;
+            need.fours |= in_fours;
+            need.floats |= !in_bytes && !in_fours;
             if let Operation::Convolution(convolution) = &layer.operation {
                 if !convolution.depthwise {
                     let (before, after) = convolution.window.missing(side);
@@ -225,222 +260,26 @@ impl Compiler<'_> {
                 Purpose::Values => (0, self.network.layers.len()),
             };
             let wanted = value > 0;
-            let mut place = |wanted: bool, floats: usize| {
-                wanted.then(|| Place { offset: self.planner.place(floats, lives), image })
-            };
+            let mut place =
+                |wanted: bool, floats: usize| wanted.then(|| self.planner.place(floats, lives));
+            let fours = FourImage { side: shape.side, channels };
             self.values.push(Value {
-                floats: place(wanted && need.floats, image.length()),
-                bytes: place(wanted && need.bytes, image.length().div_ceil(4)),
+                floats: place(wanted && need.floats, image.length())
+                    .map(|offset| Place { offset, image }),
+                bytes: place(wanted && need.bytes, image.length().div_ceil(4))
+                    .map(|offset| Place { offset, image }),
+                fours: place(wanted && need.fours, fours.length(shape.side).div_ceil(4))
+                    .map(|offset| FourPlace { offset, image: fours }),
                 quantum: self.quantum(value),
             });
         }
     }
 
-    fn quantum(&self, value: ValueId) -> Quantum {
-        self.observed.get(value).map_or(NO_BYTES, Observed::quantum)
+    /// How a value becomes bytes; what its activation cuts off needs none.
+    pub(super) fn quantum(&self, value: ValueId) -> Quantum {
+        let Some(observed) = self.observed.get(value) else { return Quantum::default() };
+        let layer = value.checked_sub(1).and_then(|layer| self.convolution(layer));
+        let bounds = layer.map(|convolution| convolution.activation.bounds());
+        observed.quantum(bounds.unwrap_or((f32::NEG_INFINITY, f32::INFINITY)))
     }
-
-    fn add_steps(&mut self, layer: usize, steps: &mut Vec<Step>) {
-        let definition = &self.network.layers[layer];
-        let output = self.values[layer + 1];
-        let input = self.values[definition.input];
-        let mut to_bytes = false;
-        let mut add = |work| steps.push(Step { layer, work });
-        match &definition.operation {
-            Operation::Convolution(_) if self.fused[layer] > 0 => {
-                to_bytes = output.bytes.is_some();
-                add(Work::Block(Box::new(self.block(layer))));
-            }
-            Operation::Convolution(convolution) if definition.input == 0 => {
-                to_bytes = output.bytes.is_some();
-                add(Work::Stem(Box::new(self.stem(layer, convolution))));
-            }
-            Operation::Convolution(convolution) if convolution.depthwise => {
-                let weights = self.depthwise(layer, convolution);
-                let input = input.floats.expect("depthwise convolutions read floats");
-                add(Work::Depthwise(Depthwise { weights, input, output }));
-            }
-            Operation::Convolution(convolution) if self.tiling(layer).is_some() => {
-                to_bytes = output.bytes.is_some();
-                add(Work::Winograd(self.winograd(layer, convolution)));
-            }
-            Operation::Convolution(convolution) => {
-                to_bytes = output.bytes.is_some() && !self.in_bytes(layer);
-                let image = input.floats.or(input.bytes).expect("inputs are placed").image;
-                let product = self.product(layer, convolution, image);
-                let place = if self.in_bytes(layer) { input.bytes } else { input.floats };
-                add(Work::Dense(Dense {
-                    product,
-                    window: convolution.window,
-                    input: place.expect("inputs are placed"),
-                    output,
-                    residual: self.residual(convolution),
-                    side: self.shapes[layer + 1].side,
-                }));
-            }
-            Operation::MaxPool(window) => {
-                to_bytes = output.bytes.is_some();
-                let [input, output] =
-                    [input, output].map(|value| value.floats.expect("pools take and give floats"));
-                add(Work::MaxPool(MaxPool { window: *window, input, output }));
-            }
-            Operation::AveragePool => {
-                to_bytes = output.bytes.is_some();
-                let [input, output] =
-                    [input, output].map(|value| value.floats.expect("pools take and give floats"));
-                add(Work::AveragePool(AveragePool { input, output }));
-            }
-        }
-        if to_bytes {
-            add(Work::ToBytes(ToBytes { value: output }));
-        }
-    }
-
-    fn residual(&self, convolution: &Convolution) -> Option<Place> {
-        let value = convolution.residual?;
-        Some(self.values[value].floats.expect("residuals are floats"))
-    }
-
-    fn stem(&mut self, layer: usize, convolution: &Convolution) -> Stem {
-        let input_side = self.network.input.side_px;
-        let window = convolution.window;
-        self.scratch = self.scratch.max(Stem::scratch(window, input_side));
-        let tap_step = Stem::row_step(window, input_side);
-        let extent = Extent { taps: window.side, depth: window.side * 3, tap_step };
-        Stem {
-            product: FloatPanels::pack(&dense_weights(convolution, 3, extent), self.kernels),
-            window,
-            input_side,
-            output: self.values[layer + 1],
-            side: self.shapes[layer + 1].side,
-            levels: Stem::levels(&self.network.input),
-        }
-    }
-
-    /// The tiles of a convolution that is computed at points.
-    fn tiling(&self, layer: usize) -> Option<Tiling> {
-        let convolution = self.convolution(layer).filter(|_| !self.in_bytes(layer))?;
-        Tiling::of(convolution, self.shapes[layer + 1].side)
-    }
-
-    fn winograd(&mut self, layer: usize, convolution: &Convolution) -> Winograd {
-        let tiling = self.tiling(layer).expect("the caller asked");
-        let input = self.values[self.network.layers[layer].input].floats;
-        let input = input.expect("products of floats take floats");
-        self.scratch = self.scratch.max(Winograd::scratch(tiling, input.image, self.kernels));
-        Winograd {
-            weights: PointWeights::pack(convolution, tiling, self.kernels),
-            input,
-            output: self.values[layer + 1],
-            residual: self.residual(convolution),
-        }
-    }
-
-    /// Packs a convolution over an image of channels-last elements.
-    fn product(&self, layer: usize, convolution: &Convolution, image: Image) -> Product {
-        if !self.in_bytes(layer) {
-            return Product::Floats(self.float_panels(convolution, image));
-        }
-        let extent = extent(convolution, image, 4);
-        let observed = &self.observed[self.network.layers[layer].input];
-        let mut pixel = observed.means.clone();
-        pixel.resize(image.channels, 0.0);
-        let row: Vec<f32> = pixel.into_iter().cycle().take(extent.depth).collect();
-        let input = ByteInput { quantum: observed.quantum(), means: &row.repeat(extent.taps) };
-        let weights = dense_weights(convolution, image.channels, extent);
-        Product::Bytes(BytePanels::pack(&weights, &input, self.kernels))
-    }
-
-    fn float_panels(&self, convolution: &Convolution, image: Image) -> FloatPanels {
-        let extent = extent(convolution, image, 1);
-        let weights = dense_weights(convolution, image.channels, extent);
-        FloatPanels::pack(&weights, self.kernels)
-    }
-
-    fn depthwise(&self, layer: usize, convolution: &Convolution) -> DepthwiseWeights {
-        let channels = convolution.outputs.next_multiple_of(self.kernels.lanes);
-        let window = convolution.window;
-        let taps = window.side * window.side;
-        let mut weights = Aligned::zeroed(channels * taps);
-        let mut bias = Aligned::zeroed(channels);
-        bias.floats_mut()[..convolution.outputs].copy_from_slice(&convolution.bias);
-        for channel in 0..convolution.outputs {
-            for tap in 0..taps {
-                weights.floats_mut()[tap * channels + channel] =
-                    convolution.kernel[channel * taps + tap];
-            }
-        }
-        DepthwiseWeights {
-            window,
-            input_side: self.shapes[self.network.layers[layer].input].side,
-            side: self.shapes[layer + 1].side,
-            channels,
-            weights,
-            bias,
-            bounds: convolution.activation.bounds(),
-        }
-    }
-
-    fn block(&mut self, project: usize) -> Block {
-        let first = project - self.fused[project];
-        let definition = |layer| self.convolution(layer).expect("blocks are made of convolutions");
-        let inside = |value: ValueId| Image {
-            side: self.shapes[value].side,
-            channels: self.shapes[value].channels.next_multiple_of(self.kernels.lanes),
-            border: 0,
-        };
-        let last = definition(project);
-        let depthwise = self.depthwise(project - 1, definition(project - 1));
-        let input = self.values[self.network.layers[first].input].floats;
-        let input = input.expect("blocks read floats");
-        let expands = self.fused[project] == 2;
-        let block = Block {
-            expand: expands.then(|| self.float_panels(definition(first), input.image)),
-            project: self.float_panels(last, inside(project)),
-            input,
-            output: self.values[project + 1].floats.expect("blocks give floats"),
-            residual: self.residual(last),
-            depthwise,
-        };
-        self.scratch = self.scratch.max(Block::scratch(&block.depthwise, expands));
-        block
-    }
-}
-
-/// What a convolution sums for a pixel of an image, in runs of whole `fours` elements.
-fn extent(convolution: &Convolution, image: Image, fours: usize) -> Extent {
-    // A single column leaves out the channels that only pad; a row of columns includes them.
-    let depth = match convolution.window.side {
-        1 => convolution.inputs.next_multiple_of(fours),
-        side => side * image.channels,
-    };
-    Extent { taps: convolution.window.side, depth, tap_step: image.row_step() }
-}
-
-/// The weights in the order of a window over pixels of `channels` elements.
-fn dense_weights(convolution: &Convolution, channels: usize, extent: Extent) -> DenseWeights<'_> {
-    let (inputs, side) = (convolution.inputs, convolution.window.side);
-    let elements = extent.taps * extent.depth;
-    let dense = |weights| DenseWeights {
-        channels: convolution.outputs,
-        extent,
-        weights,
-        bias: &convolution.bias,
-        bounds: convolution.activation.bounds(),
-    };
-    if side == 1 && elements == inputs {
-        return dense(Cow::Borrowed(&convolution.kernel));
-    }
-    let mut weights = vec![0.0; convolution.outputs * elements];
-    let kernels = convolution.kernel.chunks_exact(inputs * side * side);
-    for (row, kernel) in weights.chunks_exact_mut(elements).zip(kernels) {
-        for (input, plane) in kernel.chunks_exact(side * side).enumerate() {
-            for (tap, line) in plane.chunks_exact(side).enumerate() {
-                for (column, &weight) in line.iter().enumerate() {
-                    row[tap * extent.depth + column * channels + input] = weight;
-                }
-            }
-        }
-    }
-    dense(Cow::Owned(weights))
 }

@@ -1,10 +1,12 @@
 //! One table of kernels for each instruction set, and the detection that hands it out.
 
+use super::byte_tile::{ByteTile, byte_tile, four_tile, word_tile};
 use super::depthwise::{DepthwiseRow, depthwise_row, depthwise_row_any};
+use super::depthwise_fours::{FourRun, depthwise_fours};
 use super::lanes::Lanes;
 use super::points::{InputPatch, OutputTile, input_patch, output_tile};
 use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, mean_row};
-use super::tile::{ByteTile, FloatTile, byte_tile, float_tile};
+use super::tile::{FloatTile, float_tile};
 
 /// An instruction set that the engine has kernels for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +82,22 @@ pub(super) struct TileKernel<T> {
     pub(super) single: unsafe fn(&T),
 }
 
+/// A kernel for a number of pixels.
+#[derive(Clone, Copy)]
+pub(super) struct SizedKernel<T> {
+    pub(super) pixels: usize,
+    pub(super) run: unsafe fn(&T),
+}
+
+/// The kernels for a depthwise window over columns by fours, the one for the most pixels first.
+#[derive(Clone, Copy)]
+pub(super) struct FourWindow {
+    side: usize,
+    stride: usize,
+    missing: usize,
+    pub(super) sizes: &'static [SizedKernel<FourRun>],
+}
+
 /// The kernels of one instruction set.
 ///
 /// To have the table is the proof that this processor can run them: only
@@ -92,6 +110,11 @@ pub(super) struct Kernels {
     /// By the number of vectors of a panel, from one; as many as pay on this instruction set.
     pub(super) float_tiles: &'static [TileKernel<FloatTile>],
     pub(super) byte_tiles: &'static [TileKernel<ByteTile>],
+    /// Of words instead of bytes.
+    pub(super) word_tiles: &'static [TileKernel<ByteTile>],
+    /// By the number of vectors, those for the most pixels first.
+    pub(super) four_tiles: &'static [&'static [SizedKernel<ByteTile>]],
+    four_windows: &'static [FourWindow],
     /// Sides 3 and 5 at strides 1 and 2.
     depthwise: [[unsafe fn(&DepthwiseRow); 2]; 2],
     depthwise_any: unsafe fn(&DepthwiseRow),
@@ -110,6 +133,19 @@ impl Kernels {
             (3 | 5, 1 | 2) => self.depthwise[(side - 3) / 2][stride - 1],
             _ => self.depthwise_any,
         }
+    }
+
+    /// The depthwise kernels over columns by fours, if there are some for the window.
+    pub(super) fn four_window(
+        &self,
+        side: usize,
+        stride: usize,
+        missing: usize,
+    ) -> Option<&'static FourWindow> {
+        let wanted = (side, stride, missing);
+        self.four_windows
+            .iter()
+            .find(|window| (window.side, window.stride, window.missing) == wanted)
     }
 }
 
@@ -130,11 +166,30 @@ macro_rules! compiled {
     }};
 }
 
+/// The depthwise kernels over columns by fours for the given numbers of pixels.
+macro_rules! four_window {
+    ($feature:literal, $lanes:ty, [$side:literal, $stride:literal, $missing:literal],
+     $($pixels:literal)+) => {
+        FourWindow {
+            side: $side,
+            stride: $stride,
+            missing: $missing,
+            sizes: &[$(SizedKernel {
+                pixels: $pixels,
+                run: compiled!(
+                    $feature, depthwise_fours, FourRun, $lanes, $pixels, $side, $stride, $missing
+                ),
+            }),+],
+        }
+    };
+}
+
 /// Makes the table of an instruction set. Tiles are given as vectors x pixels, the most pixels
 /// whose sums, weights and one value fit the registers.
 macro_rules! table {
     ($name:ident, $set:ident, $lanes:ty, $feature:literal,
-     floats: $($fv:literal x $fp:literal),+; bytes: $($bv:literal x $bp:literal),+) => {
+     floats: $($fv:literal x $fp:literal),+; bytes: $($bv:literal x $bp:literal),+;
+     fours: $($qv:literal x [$($qp:literal)+]),+; windows: $wide:tt) => {
         static $name: Kernels = Kernels {
             set: InstructionSet::$set,
             lanes: <$lanes as Lanes>::COUNT,
@@ -148,6 +203,16 @@ macro_rules! table {
                 full: compiled!($feature, byte_tile, ByteTile, $lanes, $bp, $bv),
                 single: compiled!($feature, byte_tile, ByteTile, $lanes, 1, $bv),
             }),+],
+            word_tiles: &[$(TileKernel {
+                pixels: $bp,
+                full: compiled!($feature, word_tile, ByteTile, $lanes, $bp, $bv),
+                single: compiled!($feature, word_tile, ByteTile, $lanes, 1, $bv),
+            }),+],
+            four_tiles: &[$(&[$(SizedKernel {
+                pixels: $qp,
+                run: compiled!($feature, four_tile, ByteTile, $lanes, $qp, $qv),
+            }),+]),+],
+            four_windows: four_windows!($feature, $lanes, $wide),
             depthwise: [
                 [
                     compiled!($feature, depthwise_row, DepthwiseRow, $lanes, 3, 1),
@@ -174,16 +239,36 @@ macro_rules! table {
     };
 }
 
+/// Those windows that networks have: the first column of an image may lie under any but the last
+/// tap that padding allows.
+macro_rules! four_windows {
+    ($feature:literal, $lanes:ty, [$($pixels:literal)+]) => {
+        &[
+            four_window!($feature, $lanes, [3, 1, 1], $($pixels)+),
+            four_window!($feature, $lanes, [3, 2, 0], $($pixels)+),
+            four_window!($feature, $lanes, [3, 2, 1], $($pixels)+),
+            four_window!($feature, $lanes, [5, 1, 2], $($pixels)+),
+            four_window!($feature, $lanes, [5, 2, 1], $($pixels)+),
+            four_window!($feature, $lanes, [5, 2, 2], $($pixels)+),
+        ]
+    };
+}
+
 #[cfg(target_arch = "x86_64")]
 table!(AVX512, Avx512, super::avx512::Avx512, "avx512f,avx512bw,avx512vl,avx512vnni",
-    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 8, 3 x 8, 4 x 6);
+    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 8, 3 x 8, 4 x 6;
+    fours: 1 x [8 4], 2 x [8 4], 3 x [8 7 6 4 2]; windows: [8 4]);
 #[cfg(target_arch = "x86_64")]
 table!(AVX2, Avx2, super::avx2::Avx2, "avx2,fma",
-    floats: 1 x 8, 2 x 6; bytes: 1 x 8, 2 x 5);
+    floats: 1 x 8, 2 x 6; bytes: 1 x 8, 2 x 5;
+    fours: 1 x [8 4 2], 2 x [4 2]; windows: [4]);
 #[cfg(target_arch = "aarch64")]
 table!(NEON, Neon, super::neon::Neon, "neon",
-    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 6);
+    floats: 1 x 8, 2 x 8, 3 x 8, 4 x 6; bytes: 1 x 8, 2 x 6;
+    fours: 1 x [8 4 2], 2 x [8 4 2]; windows: [8 4]);
 #[cfg(not(target_arch = "aarch64"))]
-table!(SCALAR, Scalar, super::scalar::Scalar, "sse2", floats: 1 x 4; bytes: 1 x 2);
+table!(SCALAR, Scalar, super::scalar::Scalar, "sse2",
+    floats: 1 x 4; bytes: 1 x 2; fours: 1 x [4]; windows: [4]);
 #[cfg(target_arch = "aarch64")]
-table!(SCALAR, Scalar, super::scalar::Scalar, "neon", floats: 1 x 4; bytes: 1 x 2);
+table!(SCALAR, Scalar, super::scalar::Scalar, "neon",
+    floats: 1 x 4; bytes: 1 x 2; fours: 1 x [4]; windows: [4]);

@@ -1,14 +1,13 @@
 //! What a kernel asks of an instruction set: vectors of floats and of 32-bit integers.
 
 /// The greatest byte of a value; the least is 0.
+pub(super) const BYTE_MAX: u8 = 255;
+/// The greatest sum of two neighboring weights of one sign, in bytes, before they are rounded.
 ///
-/// Seven bits for values and weights of six bits and a sign: so AVX2 and NEON, which have no
-/// instruction for dot products of bytes, sum four products in 16 bits. One more bit for the
-/// weights at their cost is measured in `docs/engine.md`. All instruction sets use the same
+/// Rounding adds at most one, so that two products fit 16 bits (255 * 128 < 2^15): AVX2, which has
+/// no instruction for dot products of bytes, adds pairs there. All instruction sets use the same
 /// numbers, so that an embedding does not depend on the processor.
-pub(super) const BYTE_MAX: u8 = 127;
-/// The greatest absolute value of a weight in bytes.
-pub(super) const BYTE_WEIGHT_MAX: i8 = 63;
+pub(super) const BYTE_PAIR_MAX: f32 = 127.0;
 
 /// Operations on the vectors of one instruction set.
 ///
@@ -41,12 +40,16 @@ pub(super) trait Lanes {
 
     unsafe fn splat_int(value: i32) -> Self::Ints;
     unsafe fn load_ints(from: *const i8) -> Self::Ints;
-    /// To each lane of `sum` the dot products of its four bytes of `a[0]` with its four of `b[0]`
-    /// and of those of `a[1]` with those of `b[1]`. Exact while `a` is from 0 to [`BYTE_MAX`] and
-    /// `b` from `-BYTE_WEIGHT_MAX` to [`BYTE_WEIGHT_MAX`]: then the four products that meet in
-    /// 16 bits fit there.
-    unsafe fn dot(sum: Self::Ints, a: [Self::Ints; 2], b: [Self::Ints; 2]) -> Self::Ints;
+    /// To each lane of `sum` the dot product of its four unsigned bytes of `a` with its four signed
+    /// of `b`. Exact while no pair of `b` of one sign sums to more than 128.
+    unsafe fn dot(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
+    /// The same with two words of 16 bits, both signed, for four bytes. The caller sees to it that
+    /// the sums fit.
+    unsafe fn dot_words(sum: Self::Ints, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     unsafe fn to_floats(value: Self::Ints) -> Self::Floats;
     /// Rounds to the nearest integer (ties to even), saturates to `0..=BYTE_MAX`, stores `COUNT` bytes.
     unsafe fn store_bytes(to: *mut u8, value: Self::Floats);
+    /// As [`Lanes::store_bytes`], but the bytes of the four values lie together for each lane:
+    /// stores `4 * COUNT`.
+    unsafe fn store_fours(to: *mut u8, values: [Self::Floats; 4]);
 }

@@ -114,6 +114,45 @@ impl Image {
     }
 }
 
+/// A square image of bytes whose columns lie by fours: of four neighboring columns the bytes of a
+/// channel lie together, and those of all channels before the next four.
+///
+/// Columns that fill the last four, and a four on each side of a row, are zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FourImage {
+    pub(super) side: usize,
+    /// Padded to whole vectors.
+    pub(super) channels: usize,
+}
+
+impl FourImage {
+    /// Fours behind the last row, which kernels may read and that mean nothing.
+    const SLACK: usize = 4;
+
+    /// Bytes of a four.
+    pub(super) fn step(&self) -> usize {
+        self.channels * 4
+    }
+
+    /// Bytes from row to row.
+    pub(super) fn row_step(&self) -> usize {
+        (self.side.div_ceil(4) + 2) * self.step()
+    }
+
+    /// Bytes of so many rows and of what may be read behind them.
+    pub(super) fn length(&self, rows: usize) -> usize {
+        rows * self.row_step() + Self::SLACK * self.step()
+    }
+
+    /// Calls `clear` with the start and length of the zeros beside each of the first `rows` rows.
+    pub(super) fn border_runs(&self, rows: usize, mut clear: impl FnMut(usize, usize)) {
+        for row in 0..rows {
+            clear(row * self.row_step(), self.step());
+            clear((row + 1) * self.row_step() - self.step(), self.step());
+        }
+    }
+}
+
 /// Finds places in one arena for values that live at different times.
 #[derive(Default)]
 pub(super) struct Planner {

@@ -11,14 +11,19 @@
 // that, and the compiler does not always undo them.
 #![allow(clippy::needless_range_loop)]
 
+mod assemble;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod block;
+mod byte_panels;
+mod byte_tile;
 mod calibrate;
 mod compile;
 mod depthwise;
+mod depthwise_fours;
+mod four_depthwise;
 mod kernels;
 mod lanes;
 mod memory;
@@ -29,6 +34,7 @@ mod plan;
 mod points;
 mod pool;
 mod scalar;
+mod stem;
 mod steps;
 mod team;
 #[cfg(test)]

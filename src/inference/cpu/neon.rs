@@ -63,17 +63,26 @@ impl Lanes for Neon {
         unsafe { vreinterpretq_s32_s8(vld1q_s8(from)) }
     }
     #[inline(always)]
-    unsafe fn dot(sum: int32x4_t, a: [int32x4_t; 2], b: [int32x4_t; 2]) -> int32x4_t {
+    unsafe fn dot(sum: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
         // The dot product instruction that mixes signs is not in every processor, nor in stable
-        // Rust; bytes up to 127 are the same signed and unsigned.
+        // Rust; the product of a byte of each kind fits 16 bits.
         // SAFETY: NEON is part of the target.
         unsafe {
-            let [a, b] = [a.map(|a| vreinterpretq_s8_s32(a)), b.map(|b| vreinterpretq_s8_s32(b))];
-            let low = vmull_s8(vget_low_s8(a[0]), vget_low_s8(b[0]));
-            let low = vmlal_s8(low, vget_low_s8(a[1]), vget_low_s8(b[1]));
-            let high = vmull_s8(vget_high_s8(a[0]), vget_high_s8(b[0]));
-            let high = vmlal_s8(high, vget_high_s8(a[1]), vget_high_s8(b[1]));
-            vpadalq_s16(sum, vpaddq_s16(low, high))
+            let (a, b) = (vreinterpretq_u8_s32(a), vreinterpretq_s8_s32(b));
+            let unsigned = |half| vreinterpretq_s16_u16(vmovl_u8(half));
+            let low = vmulq_s16(unsigned(vget_low_u8(a)), vmovl_s8(vget_low_s8(b)));
+            let high = vmulq_s16(unsigned(vget_high_u8(a)), vmovl_s8(vget_high_s8(b)));
+            vaddq_s32(sum, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_words(sum: int32x4_t, a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        // SAFETY: NEON is part of the target.
+        unsafe {
+            let (a, b) = (vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+            let low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+            let high = vmull_s16(vget_high_s16(a), vget_high_s16(b));
+            vaddq_s32(sum, vpaddq_s32(low, high))
         }
     }
     #[inline(always)]
@@ -86,8 +95,23 @@ impl Lanes for Neon {
         // SAFETY: NEON is part of the target; contract of `Lanes`: `to` is valid for 4 bytes.
         unsafe {
             let words = vqmovn_s32(vcvtnq_s32_f32(value));
-            let bytes = vmax_s8(vqmovn_s16(vcombine_s16(words, words)), vdup_n_s8(0));
-            to.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_s8(bytes)));
+            let bytes = vqmovun_s16(vcombine_s16(words, words));
+            to.cast::<i32>().write_unaligned(vget_lane_s32::<0>(vreinterpret_s32_u8(bytes)));
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_fours(to: *mut u8, values: [float32x4_t; 4]) {
+        // SAFETY: NEON is part of the target; contract of `Lanes`: `to` is valid for 16 bytes.
+        unsafe {
+            let [a, b, c, d] = values.map(|value| {
+                let words = vqmovn_s32(vcvtnq_s32_f32(value));
+                vqmovun_s16(vcombine_s16(words, words))
+            });
+            // The first four lanes of each are stored together, lane by lane.
+            vst4_lane_u8::<0>(to, uint8x8x4_t(a, b, c, d));
+            vst4_lane_u8::<1>(to.add(4), uint8x8x4_t(a, b, c, d));
+            vst4_lane_u8::<2>(to.add(8), uint8x8x4_t(a, b, c, d));
+            vst4_lane_u8::<3>(to.add(12), uint8x8x4_t(a, b, c, d));
         }
     }
 }

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use super::block::Block;
 use super::calibrate::Observed;
 use super::compile::{Purpose, compile};
+use super::four_depthwise::Fours;
 use super::kernels::{InstructionSet, Kernels};
 use super::memory::{Aligned, Memory};
-use super::steps::{AveragePool, Context, Dense, Depthwise, MaxPool, Place, Stem, ToBytes, Value};
+use super::stem::Stem;
+use super::steps::{AveragePool, Context, Dense, Depthwise, MaxPool, Place, ToBytes, Value};
 use super::team::Team;
 use super::winograd::Winograd;
 use crate::inference::network::Network;
@@ -47,6 +49,7 @@ pub(super) enum Work {
     Dense(Dense),
     Winograd(Winograd),
     Depthwise(Depthwise),
+    Fours(Fours),
     Block(Box<Block>),
     MaxPool(MaxPool),
     AveragePool(AveragePool),
@@ -204,6 +207,7 @@ impl Work {
             Self::Dense(_) => "dense",
             Self::Winograd(_) => "winograd",
             Self::Depthwise(_) => "depthwise",
+            Self::Fours(_) => "depthwise in bytes",
             Self::Block(_) => "fused block",
             Self::MaxPool(_) => "max pool",
             Self::AveragePool(_) => "average pool",
@@ -220,6 +224,7 @@ impl Work {
             Self::Dense(step) => step.run(context),
             Self::Winograd(step) => step.run(context),
             Self::Depthwise(step) => step.run(context),
+            Self::Fours(step) => step.run(context),
             Self::Block(step) => step.run(context),
             Self::MaxPool(step) => step.run(context),
             Self::AveragePool(step) => step.run(context),
@@ -234,7 +239,8 @@ impl Work {
             Self::Dense(step) => context.clear_border(&step.output),
             Self::Winograd(step) => context.clear_border(&step.output),
             Self::Depthwise(step) => context.clear_border(&step.output),
-            Self::Block(step) => context.clear_floats_border(step.output),
+            Self::Fours(step) => context.clear_border(&step.output),
+            Self::Block(step) => context.clear_border(&step.output),
             Self::ToBytes(step) => context.clear_border(&step.value),
             Self::MaxPool(step) => context.clear_floats_border(step.output),
             Self::AveragePool(_) => {}

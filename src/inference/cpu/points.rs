@@ -129,7 +129,7 @@ impl PointWeights {
         bias.floats_mut()[..outputs].copy_from_slice(&convolution.bias);
         let mut packed = Self {
             tiling,
-            panels: panels_of(outputs, lanes, kernels.float_tiles),
+            panels: panels_of(outputs, lanes, kernels.float_tiles.len()),
             inputs,
             weights: Aligned::zeroed(padded * tiling.points() * inputs),
             bias,

@@ -1,6 +1,6 @@
 //! Vectors as plain arrays: what runs on any processor.
 
-use super::lanes::{BYTE_MAX, Lanes};
+use super::lanes::Lanes;
 
 /// No instruction set in particular.
 pub(super) struct Scalar;
@@ -10,6 +10,12 @@ const COUNT: usize = 8;
 #[inline(always)]
 fn zip(a: [f32; COUNT], b: [f32; COUNT], f: impl Fn(f32, f32) -> f32) -> [f32; COUNT] {
     std::array::from_fn(|lane| f(a[lane], b[lane]))
+}
+
+/// `as` saturates; a plain round would send ties away from zero.
+#[inline(always)]
+fn to_byte(value: f32) -> u8 {
+    value.round_ties_even() as u8
 }
 
 impl Lanes for Scalar {
@@ -62,13 +68,18 @@ impl Lanes for Scalar {
         unsafe { from.cast::<[i32; COUNT]>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn dot(sum: [i32; COUNT], a: [[i32; COUNT]; 2], b: [[i32; COUNT]; 2]) -> [i32; COUNT] {
+    unsafe fn dot(sum: [i32; COUNT], a: [i32; COUNT], b: [i32; COUNT]) -> [i32; COUNT] {
         std::array::from_fn(|lane| {
-            let products = a.iter().zip(b).map(|(a, b)| {
-                let fours = a[lane].to_ne_bytes().into_iter().zip(b[lane].to_ne_bytes());
-                fours.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>()
-            });
-            sum[lane] + products.sum::<i32>()
+            let fours = a[lane].to_ne_bytes().into_iter().zip(b[lane].to_ne_bytes());
+            sum[lane] + fours.map(|(a, b)| i32::from(a) * i32::from(b as i8)).sum::<i32>()
+        })
+    }
+    #[inline(always)]
+    unsafe fn dot_words(sum: [i32; COUNT], a: [i32; COUNT], b: [i32; COUNT]) -> [i32; COUNT] {
+        std::array::from_fn(|lane| {
+            let halves = |word: i32| [word as i16, (word >> 16) as i16].map(i32::from);
+            let ([a, b], [c, d]) = (halves(a[lane]), halves(b[lane]));
+            sum[lane] + a * c + b * d
         })
     }
     #[inline(always)]
@@ -77,9 +88,14 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn store_bytes(to: *mut u8, value: [f32; COUNT]) {
-        // `as` saturates; a plain round would send ties away from zero.
-        let bytes = value.map(|lane| (lane.round_ties_even() as u8).min(BYTE_MAX));
         // SAFETY: contract of `Lanes`: `to` is valid for `COUNT` bytes.
-        unsafe { to.cast::<[u8; COUNT]>().write_unaligned(bytes) }
+        unsafe { to.cast::<[u8; COUNT]>().write_unaligned(value.map(to_byte)) }
+    }
+    #[inline(always)]
+    unsafe fn store_fours(to: *mut u8, values: [[f32; COUNT]; 4]) {
+        let bytes: [[u8; 4]; COUNT] =
+            std::array::from_fn(|lane| values.map(|value| to_byte(value[lane])));
+        // SAFETY: contract of `Lanes`: `to` is valid for `4 * COUNT` bytes.
+        unsafe { to.cast::<[[u8; 4]; COUNT]>().write_unaligned(bytes) }
     }
 }

@@ -2,12 +2,12 @@
 
 use super::depthwise::{DepthwiseRow, SIDE_MAX};
 use super::kernels::Kernels;
-use super::memory::{Aligned, Image, Memory};
-use super::panels::{FloatPanels, Product};
+use super::memory::{Aligned, FourImage, Image, Memory};
+use super::panels::Product;
 use super::pool::{ByteRun, MaxWindow, MeanRow};
 use super::team::Member;
 use super::tile::{BATCH_MAX, Batch, Quantum};
-use crate::inference::network::{Input, Window};
+use crate::inference::network::Window;
 
 /// What a step sees of the run.
 #[derive(Clone, Copy)]
@@ -29,11 +29,20 @@ pub(super) struct Place {
     pub(super) image: Image,
 }
 
-/// Where a value is kept: as floats, as bytes or as both.
+/// An image whose columns lie by fours, at its place in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FourPlace {
+    /// In floats.
+    pub(super) offset: usize,
+    pub(super) image: FourImage,
+}
+
+/// Where a value is kept: as floats, as bytes, as bytes whose columns lie by fours.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) floats: Option<Place>,
     pub(super) bytes: Option<Place>,
+    pub(super) fours: Option<FourPlace>,
     pub(super) quantum: Quantum,
 }
 
@@ -45,6 +54,11 @@ impl Context<'_> {
 
     fn bytes(&self, place: Place) -> *mut u8 {
         self.memory.bytes(place.offset, place.image.length())
+    }
+
+    /// The first byte of an image by fours; what lies behind it is checked here once.
+    pub(super) fn fours(&self, place: FourPlace) -> *mut u8 {
+        self.memory.bytes(place.offset, place.image.length(place.image.side))
     }
 
     /// A null pointer for what is not wanted.
@@ -77,6 +91,17 @@ impl Context<'_> {
                 unsafe { base.add(start).write_bytes(zero, length) }
             });
         }
+        if let Some(place) = value.fours {
+            self.clear_fours_border(place);
+        }
+    }
+
+    fn clear_fours_border(&self, place: FourPlace) {
+        let base = self.fours(place);
+        place.image.border_runs(place.image.side, |start, length| {
+            // SAFETY: the runs lie in the image, whose extent `fours` has checked.
+            unsafe { base.add(start).write_bytes(0, length) }
+        });
     }
 
     pub(super) fn clear_floats_border(&self, place: Place) {
@@ -89,7 +114,7 @@ impl Context<'_> {
 }
 
 /// Offsets a pointer that may be null.
-fn offset<T>(pointer: *mut T, by: usize) -> *mut T {
+pub(super) fn offset<T>(pointer: *mut T, by: usize) -> *mut T {
     if pointer.is_null() { pointer } else { pointer.wrapping_add(by) }
 }
 
@@ -111,9 +136,14 @@ pub(super) struct Dense {
 impl Dense {
     pub(super) fn run(&self, context: &Context<'_>) {
         let pixels = self.side * self.side;
-        let batches = pixels.div_ceil(BATCH_MAX);
-        // Whole tiles of every width: multiples of 24 pixels.
-        let size = pixels.div_ceil(batches).next_multiple_of(24).min(BATCH_MAX);
+        let size = match self.output.fours {
+            Some(_) => BATCH_MAX / self.side * self.side,
+            // Whole tiles of every width: multiples of 24 pixels.
+            None => {
+                let batches = pixels.div_ceil(BATCH_MAX);
+                pixels.div_ceil(batches).next_multiple_of(24).min(BATCH_MAX)
+            }
+        };
         let batches = pixels.div_ceil(size);
         let panels = self.product.panel_count();
         let members = context.member.count();
@@ -130,10 +160,7 @@ impl Dense {
             // SAFETY: `fill` gives windows inside the input, whose border is as wide as the window
             // reaches, and outputs inside images that have the padded channels. Items are disjoint
             // in pixels or channels.
-            unsafe {
-                let quantum = self.output.quantum;
-                self.product.multiply(context.kernels, &batch, range, quantum);
-            }
+            unsafe { self.product.multiply(context.kernels, &batch, range) }
         }
     }
 
@@ -146,123 +173,50 @@ impl Dense {
         let residual = self.residual.map_or(std::ptr::null_mut(), |place| context.floats(place));
         let (missing, _) = self.window.missing(image.side);
         let stride = self.window.stride;
-        batch.count = 0;
+        let fours = self.output.fours.map(|place| (context.fours(place), place.image));
+        (batch.count, batch.width) = (0, self.side);
         for pixel in pixels {
             let (y, x) = (pixel / self.side, pixel % self.side);
             let corner = (image.border + y * stride - missing) * image.row_step()
                 + (image.border + x * stride - missing) * image.channels;
+            let bytes = match fours {
+                Some((base, image)) => {
+                    base.wrapping_add(y * image.row_step() + (x / 4 + 1) * image.step())
+                }
+                None => offset(bytes, pixel_of(self.output.bytes, y, x)),
+            };
             batch.push(
                 input.wrapping_add(corner * element),
                 offset(floats, pixel_of(self.output.floats, y, x)),
-                offset(bytes, pixel_of(self.output.bytes, y, x)),
+                bytes,
                 offset(residual, pixel_of(self.residual, y, x)),
             );
         }
     }
 }
 
-/// The first convolution: from the bytes of the input image.
-pub(super) struct Stem {
-    pub(super) product: FloatPanels,
-    pub(super) window: Window,
-    pub(super) input_side: usize,
-    pub(super) output: Value,
-    pub(super) side: usize,
-    /// For each channel what each byte is worth.
-    pub(super) levels: [[f32; 256]; 3],
-}
-
-/// Output rows that are computed from one band of converted input rows.
-const STEM_ROWS: usize = 4;
-
-impl Stem {
-    pub(super) fn levels(input: &Input) -> [[f32; 256]; 3] {
-        std::array::from_fn(|channel| {
-            let (mean, scale) = (input.mean[channel], input.scale[channel]);
-            std::array::from_fn(|byte| (byte as f32 - mean) * scale)
-        })
-    }
-
-    /// Floats from row to row of a band.
-    pub(super) fn row_step(window: Window, input_side: usize) -> usize {
-        let (before, after) = window.missing(input_side);
-        (before + input_side + after) * 3
-    }
-
-    fn band_rows(window: Window) -> usize {
-        (STEM_ROWS - 1) * window.stride + window.side
-    }
-
-    pub(super) fn scratch(window: Window, input_side: usize) -> usize {
-        Self::row_step(window, input_side) * Self::band_rows(window)
-    }
-
-    pub(super) fn run(&self, context: &Context<'_>) {
-        let bands = self.side.div_ceil(STEM_ROWS);
-        let step = Self::row_step(self.window, self.input_side);
-        let length = Self::scratch(self.window, self.input_side);
-        let scratch = context.memory.floats(context.scratch, length);
-        let mut batch = Batch::empty();
-        for band in context.member.share(bands) {
-            let rows = band * STEM_ROWS..self.side.min((band + 1) * STEM_ROWS);
-            // SAFETY: the scratch is this member's own, and `length` floats were checked.
-            let floats = unsafe { std::slice::from_raw_parts_mut(scratch, length) };
-            self.convert(context.pixels, rows.start * self.window.stride, floats);
-            for y in rows.clone() {
-                for first in (0..self.side).step_by(BATCH_MAX) {
-                    batch.count = 0;
-                    for x in first..self.side.min(first + BATCH_MAX) {
-                        let corner = (y - rows.start) * self.window.stride * step
-                            + x * self.window.stride * 3;
-                        batch.push(
-                            scratch.wrapping_add(corner).cast(),
-                            offset(
-                                context.floats_of(&self.output),
-                                pixel_of(self.output.floats, y, x),
-                            ),
-                            std::ptr::null_mut(),
-                            std::ptr::null(),
-                        );
-                    }
-                    // SAFETY: windows lie in the band, whose rows have the missing columns too;
-                    // rows of output belong to one member.
-                    unsafe {
-                        let panels = 0..self.product.panel_count();
-                        self.product.multiply(context.kernels, &batch, panels);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Converts the input rows under a band; `top` counts rows with those missing above.
-    fn convert(&self, pixels: &[u8], top: usize, band: &mut [f32]) {
-        let (before, _) = self.window.missing(self.input_side);
-        let step = Self::row_step(self.window, self.input_side);
-        for (index, row) in band.chunks_exact_mut(step).enumerate() {
-            let Some(y) = (top + index).checked_sub(before).filter(|y| *y < self.input_side) else {
-                row.fill(0.0);
-                continue;
-            };
-            let line = &pixels[y * self.input_side * 3..(y + 1) * self.input_side * 3];
-            row[..before * 3].fill(0.0);
-            row[(before + self.input_side) * 3..].fill(0.0);
-            let inner = &mut row[before * 3..(before + self.input_side) * 3];
-            for (to, from) in inner.chunks_exact_mut(3).zip(line.chunks_exact(3)) {
-                for channel in 0..3 {
-                    to[channel] = self.levels[channel][usize::from(from[channel])];
-                }
-            }
-        }
-    }
-}
-
-/// The weights of a depthwise convolution and its place in the image.
-pub(super) struct DepthwiseWeights {
+/// What a depthwise convolution moves over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DepthwiseShape {
     pub(super) window: Window,
     pub(super) input_side: usize,
     pub(super) side: usize,
+    /// Padded to whole vectors.
     pub(super) channels: usize,
+}
+
+impl DepthwiseShape {
+    /// The input rows under output row `y`.
+    pub(super) fn rows_under(&self, y: usize) -> std::ops::Range<usize> {
+        let (missing, _) = self.window.missing(self.input_side);
+        let top = y * self.window.stride;
+        top.saturating_sub(missing)..(top + self.window.side - missing).min(self.input_side)
+    }
+}
+
+/// The weights of a depthwise convolution of floats.
+pub(super) struct DepthwiseWeights {
+    pub(super) shape: DepthwiseShape,
     /// `side * side` runs of `channels`.
     pub(super) weights: Aligned,
     pub(super) bias: Aligned,
@@ -270,13 +224,6 @@ pub(super) struct DepthwiseWeights {
 }
 
 impl DepthwiseWeights {
-    /// The input rows under output row `y`.
-    pub(super) fn rows_under(&self, y: usize) -> std::ops::Range<usize> {
-        let (missing, _) = self.window.missing(self.input_side);
-        let top = y * self.window.stride;
-        top.saturating_sub(missing)..(top + self.window.side - missing).min(self.input_side)
-    }
-
     /// Computes output row `y`; `row` gives the input rows under it.
     ///
     /// # Safety
@@ -290,24 +237,25 @@ impl DepthwiseWeights {
         (floats, bytes): (*mut f32, *mut u8),
         quantum: Quantum,
     ) {
-        let (missing, _) = self.window.missing(self.input_side);
-        let under = self.rows_under(y);
-        let skipped = under.start + missing - y * self.window.stride;
+        let DepthwiseShape { window, input_side, side, channels } = self.shape;
+        let (missing, _) = window.missing(input_side);
+        let under = self.shape.rows_under(y);
+        let skipped = under.start + missing - y * window.stride;
         let mut rows = [std::ptr::null(); SIDE_MAX];
         let row_count = under.len();
         for (slot, index) in rows.iter_mut().zip(under) {
             *slot = row(index);
         }
-        let taps = skipped * self.window.side * self.channels;
+        let taps = skipped * window.side * channels;
         let work = DepthwiseRow {
             rows,
             row_count,
-            side: self.window.side,
-            stride: self.window.stride,
-            width: self.input_side,
+            side: window.side,
+            stride: window.stride,
+            width: input_side,
             missing,
-            pixels: self.side,
-            channels: self.channels,
+            pixels: side,
+            channels,
             weights: self.weights.floats()[taps..].as_ptr(),
             bias: self.bias.floats().as_ptr(),
             bounds: self.bounds,
@@ -316,7 +264,7 @@ impl DepthwiseWeights {
             quantum,
         };
         // SAFETY: the caller answers for rows and outputs; weights are padded to the channels.
-        unsafe { kernels.depthwise(self.window.side, self.window.stride)(&work) }
+        unsafe { kernels.depthwise(window.side, window.stride)(&work) }
     }
 }
 
@@ -331,7 +279,7 @@ impl Depthwise {
     pub(super) fn run(&self, context: &Context<'_>) {
         let input = context.floats(self.input);
         let (floats, bytes) = (context.floats_of(&self.output), context.bytes_of(&self.output));
-        for y in context.member.share(self.weights.side) {
+        for y in context.member.share(self.weights.shape.side) {
             let outputs = (
                 offset(floats, pixel_of(self.output.floats, y, 0)),
                 offset(bytes, pixel_of(self.output.bytes, y, 0)),

@@ -11,6 +11,8 @@ use super::lanes::Lanes;
 /// The windows of up to [`BATCH_MAX`] pixels and where their results go.
 pub(super) struct Batch {
     pub(super) count: usize,
+    /// Pixels of a row, where the output's columns lie by fours: then the batch is whole rows.
+    pub(super) width: usize,
     /// The first element of each pixel's window: floats or bytes, as the product takes them.
     pub(super) windows: [*const u8; BATCH_MAX],
     /// Null where no floats are wanted.
@@ -25,6 +27,7 @@ impl Batch {
     pub(super) fn empty() -> Self {
         Self {
             count: 0,
+            width: 0,
             windows: [std::ptr::null(); BATCH_MAX],
             floats: [std::ptr::null_mut(); BATCH_MAX],
             bytes: [std::ptr::null_mut(); BATCH_MAX],
@@ -83,24 +86,6 @@ pub(super) struct FloatTile {
     pub(super) bounds: (f32, f32),
 }
 
-/// A product of unsigned by signed bytes, summed exactly, then scaled to floats.
-pub(super) struct ByteTile {
-    pub(super) batch: *const Batch,
-    /// The first tile's first pixel in the batch.
-    pub(super) start: usize,
-    /// Tiles that are computed one after the other.
-    pub(super) count: usize,
-    /// The tile's first output channel.
-    pub(super) channel: usize,
-    pub(super) extent: Extent,
-    pub(super) panel: *const i8,
-    /// What a step of the integer sum is worth, for each channel.
-    pub(super) scale: *const f32,
-    pub(super) bias: *const f32,
-    pub(super) bounds: (f32, f32),
-    pub(super) quantum: Quantum,
-}
-
 /// How a float becomes a byte: `round(value * steps_per_unit + zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Quantum {
@@ -109,7 +94,21 @@ pub(super) struct Quantum {
 }
 
 /// For outputs of which no bytes are wanted.
-pub(super) const NO_BYTES: Quantum = Quantum { steps_per_unit: 1.0, zero: 0.0 };
+impl Default for Quantum {
+    fn default() -> Self {
+        Self { steps_per_unit: 1.0, zero: 0.0 }
+    }
+}
+
+impl Quantum {
+    /// Turns what a sum is worth and what is added to it from the output's unit into byte steps.
+    pub(super) fn count_in_steps(self, scale: &mut [f32], bias: &mut [f32]) {
+        for (scale, bias) in scale.iter_mut().zip(bias) {
+            *scale *= self.steps_per_unit;
+            *bias = *bias * self.steps_per_unit + self.zero;
+        }
+    }
+}
 
 /// Multiplies `PIXELS` windows by a panel of `VECTORS` vectors of output channels.
 ///
@@ -178,106 +177,6 @@ pub(super) unsafe fn float_tile<L: Lanes, const PIXELS: usize, const VECTORS: us
                     }
                     L::store(output.add(at), value);
                 }
-            }
-        }
-    }
-}
-
-/// Multiplies `PIXELS` windows of bytes by a panel of `VECTORS` vectors of output channels.
-///
-/// # Safety
-/// As for [`float_tile`]; an element of the panel is four bytes of each channel.
-#[inline(always)]
-pub(super) unsafe fn byte_tile<L: Lanes, const PIXELS: usize, const VECTORS: usize>(
-    tile: &ByteTile,
-) {
-    // SAFETY: the contract of this function is the contract of each operation.
-    unsafe {
-        let batch = &*tile.batch;
-        for index in 0..tile.count {
-            let start = tile.start + index * PIXELS;
-            let mut sums = [[L::splat_int(0); VECTORS]; PIXELS];
-            let mut panel = tile.panel;
-            let mut pixels = [std::ptr::null::<u8>(); PIXELS];
-            for pixel in 0..PIXELS {
-                pixels[pixel] = *batch.windows.as_ptr().add(start + pixel);
-            }
-            for _ in 0..tile.extent.taps {
-                let whole = tile.extent.depth / 8 * 8;
-                for element in (0..whole).step_by(8) {
-                    multiply_fours::<L, PIXELS, VECTORS, 2>(&mut sums, &pixels, element, panel);
-                    panel = panel.add(2 * VECTORS * L::COUNT * 4);
-                }
-                if whole < tile.extent.depth {
-                    multiply_fours::<L, PIXELS, VECTORS, 1>(&mut sums, &pixels, whole, panel);
-                    panel = panel.add(VECTORS * L::COUNT * 4);
-                }
-                for pixel in &mut pixels {
-                    *pixel = pixel.wrapping_add(tile.extent.tap_step);
-                }
-            }
-            let (low, high) = (L::splat(tile.bounds.0), L::splat(tile.bounds.1));
-            let steps = L::splat(tile.quantum.steps_per_unit);
-            let zero = L::splat(tile.quantum.zero);
-            for pixel in 0..PIXELS {
-                let floats = *batch.floats.as_ptr().add(start + pixel);
-                let bytes = *batch.bytes.as_ptr().add(start + pixel);
-                let residual = *batch.residual.as_ptr().add(start + pixel);
-                for vector in 0..VECTORS {
-                    let at = vector * L::COUNT;
-                    let (scale, bias) = (L::load(tile.scale.add(at)), L::load(tile.bias.add(at)));
-                    let mut value = L::fma(L::to_floats(sums[pixel][vector]), scale, bias);
-                    if !residual.is_null() {
-                        value = L::add(value, L::load(residual.add(tile.channel + at)));
-                    }
-                    value = L::min(L::max(value, low), high);
-                    if !floats.is_null() {
-                        L::store(floats.add(tile.channel + at), value);
-                    }
-                    if !bytes.is_null() {
-                        let quantised = L::fma(value, steps, zero);
-                        L::store_bytes(bytes.add(tile.channel + at), quantised);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds the products of one or two fours of bytes to the sums.
-///
-/// # Safety
-/// As for [`byte_tile`]: pixels are valid for the fours from `element`, the panel for those of its
-/// vectors.
-#[inline(always)]
-unsafe fn multiply_fours<
-    L: Lanes,
-    const PIXELS: usize,
-    const VECTORS: usize,
-    const FOURS: usize,
->(
-    sums: &mut [[L::Ints; VECTORS]; PIXELS],
-    pixels: &[*const u8; PIXELS],
-    element: usize,
-    panel: *const i8,
-) {
-    // SAFETY: the contract of this function is the contract of each operation.
-    unsafe {
-        let mut weights = [[L::splat_int(0); 2]; VECTORS];
-        for vector in 0..VECTORS {
-            for four in 0..FOURS {
-                let at = (four * VECTORS + vector) * L::COUNT * 4;
-                weights[vector][four] = L::load_ints(panel.add(at));
-            }
-        }
-        for pixel in 0..PIXELS {
-            let mut values = [L::splat_int(0); 2];
-            for four in 0..FOURS {
-                let bytes = pixels[pixel].add(element + four * 4);
-                values[four] = L::splat_int(bytes.cast::<i32>().read_unaligned());
-            }
-            for vector in 0..VECTORS {
-                sums[pixel][vector] = L::dot(sums[pixel][vector], values, weights[vector]);
             }
         }
     }

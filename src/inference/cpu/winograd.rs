@@ -232,7 +232,7 @@ mod tests {
     use super::super::kernels::InstructionSet;
     use super::super::memory::{Aligned, Memory};
     use super::super::team::Team;
-    use super::super::tile::NO_BYTES;
+    use super::super::tile::Quantum;
     use super::*;
     use crate::inference::network::{Activation, Convolution, Padding, Window};
 
@@ -327,7 +327,12 @@ mod tests {
             let step = Winograd {
                 weights: PointWeights::pack(&self.convolution, tiling, kernels),
                 input,
-                output: Value { floats: Some(output), bytes: None, quantum: NO_BYTES },
+                output: Value {
+                    floats: Some(output),
+                    bytes: None,
+                    fours: None,
+                    quantum: Quantum::default(),
+                },
                 residual: self.residual.as_ref().map(|_| residual),
             };
             let mut arena = Aligned::zeroed(scratch + members * member_floats);
