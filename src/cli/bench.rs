@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use ignore::WalkBuilder;
-use lookalike::imaging::{DecodeLimits, decode, is_image_start, squash};
+use lookalike::imaging::{DecodeLimits, decode_at_least, is_image_start, side_needed_px, squash};
 use lookalike::inference::{Calibration, Cnn, Compute, Encoder, InstructionSet, Precision};
 use lookalike::pixels::Pixels;
 use rayon::prelude::*;
@@ -111,7 +111,7 @@ fn read_files(args: &BenchArgs) -> anyhow::Result<Vec<Vec<u8>>> {
     let files: Vec<Vec<u8>> = walk
         .filter_map(|entry| std::fs::read(entry.ok()?.path()).ok())
         .filter(|bytes| is_image_start(bytes))
-        .filter(|bytes| decode(bytes, &DecodeLimits::default()).is_ok())
+        .filter(|bytes| decode_at_least(bytes, &DecodeLimits::default(), 1).is_ok())
         .take(IMAGES_MAX)
         .collect();
     if files.is_empty() {
@@ -123,7 +123,10 @@ fn read_files(args: &BenchArgs) -> anyhow::Result<Vec<Vec<u8>>> {
 fn squashed(files: &[Vec<u8>], side: u32) -> anyhow::Result<Vec<Pixels>> {
     files
         .par_iter()
-        .map(|bytes| Ok(squash(&decode(bytes, &DecodeLimits::default())?.pixels, side)))
+        .map(|bytes| {
+            let image = decode_at_least(bytes, &DecodeLimits::default(), side_needed_px(side))?;
+            Ok(squash(&image.pixels, side))
+        })
         .collect()
 }
 
@@ -131,7 +134,8 @@ fn read(files: &[Vec<u8>], encoder: &Cnn, budget: Duration) -> anyhow::Result<Re
     let side = encoder.input_side_px();
     let limits = DecodeLimits::default();
     let decode_all = || -> anyhow::Result<()> {
-        files.par_iter().try_for_each(|bytes| Ok(decode(bytes, &limits).map(drop)?))
+        let read = |bytes| decode_at_least(bytes, &limits, side_needed_px(side)).map(drop);
+        files.par_iter().try_for_each(|bytes| Ok(read(bytes)?))
     };
     let decoding = median(budget, decode_all)?;
     // Decoding and resizing together, less decoding: so that no set of full images is held.

@@ -49,22 +49,44 @@ pub struct ImageHeader {
 /// [`UnsupportedVariant`](ImagingError::UnsupportedVariant) for rare variants;
 /// [`Truncated`](ImagingError::Truncated) and [`Corrupt`](ImagingError::Corrupt) for bad data.
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<DecodedImage, ImagingError> {
+    decode_at_least(bytes, limits, u32::MAX)
+}
+
+/// Decodes an image to pixels of which the shorter side has at least `side_min_px`, or to all its
+/// pixels where it has fewer.
+///
+/// A JPEG is reduced to 1/8, 1/4 or 1/2 of its size, the smallest that suffices, by the average of
+/// the pixels that become one, and takes a fraction of the time. Other formats come in full.
+/// [`DecodedImage::width_px`] and `height_px` are those of the full image either way.
+///
+/// # Errors
+/// As [`decode`]. The data of a progressive JPEG that the reduced image does not need are not
+/// checked, but for their end.
+pub fn decode_at_least(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    side_min_px: u32,
+) -> Result<DecodedImage, ImagingError> {
     let format = format::detect(bytes)?;
-    let stored = guarded(format, || match format {
-        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
-        _ => library::decode(format, bytes, limits),
+    let (stored, full_px) = guarded(format, || match format {
+        ImageFormat::Jpeg => {
+            let (pixels, header) = jpeg::decode_at_least(bytes, limits, side_min_px)?;
+            Ok((pixels, (header.width_px, header.height_px)))
+        }
+        _ => {
+            let pixels = library::decode(format, bytes, limits)?;
+            let full_px = (pixels.width_px(), pixels.height_px());
+            Ok((pixels, full_px))
+        }
     })?;
     let exif = read_exif(bytes);
     let orientation = exif.orientation.unwrap_or(1);
+    let (width_px, height_px) = match orientation {
+        5..=8 => (full_px.1, full_px.0),
+        _ => full_px,
+    };
     let pixels = orient(stored, orientation);
-    Ok(DecodedImage {
-        format,
-        width_px: pixels.width_px(),
-        height_px: pixels.height_px(),
-        orientation,
-        exif,
-        pixels,
-    })
+    Ok(DecodedImage { pixels, format, width_px, height_px, orientation, exif })
 }
 
 /// Reads only the header of an image.

@@ -8,6 +8,16 @@ use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeO
 
 use crate::pixels::Pixels;
 
+/// Gives how many pixels the shorter side of an image should have, so that neither
+/// [`squash`] nor [`centre_crop`] to `side_px` has to enlarge it.
+#[must_use]
+pub fn side_needed_px(side_px: u32) -> u32 {
+    side_px.saturating_add(CROP_BORDER_PX)
+}
+
+/// By so much images are larger than the crop in the training of classifiers.
+const CROP_BORDER_PX: u32 = 32;
+
 /// Resizes the whole image to a square of `side_px`, at least 1, whatever its shape.
 ///
 /// # Panics
@@ -37,7 +47,7 @@ pub fn centre_crop(pixels: &Pixels, side_px: u32) -> Pixels {
 
 fn crop_side(shorter_px: u32, side_px: u32) -> u32 {
     let side_px = u64::from(side_px);
-    let cut_px = u64::from(shorter_px) * side_px / (side_px + 32);
+    let cut_px = u64::from(shorter_px) * side_px / (side_px + u64::from(CROP_BORDER_PX));
     // Less than shorter_px, so it fits.
     cut_px.max(1) as u32
 }

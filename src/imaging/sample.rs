@@ -14,7 +14,8 @@ pub(super) const QUARTERS: [[u8; 3]; 4] =
 /// Gives a file of `testdata`.
 macro_rules! testdata {
     ($name:literal) => {
-        include_bytes!(concat!("testdata/", $name)).as_slice()
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/imaging/testdata/", $name))
+            .as_slice()
     };
 }
 pub(super) use testdata;

@@ -100,8 +100,9 @@ impl<'a> Reader<'a> {
         let pixels = u64::from(header.width_px) * u64::from(header.height_px);
         let _turn = (pixels > LARGE_PIXELS)
             .then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
-        let image = imaging::decode(bytes, &self.options.limits)?;
         let side = self.target.encoder.input_side_px();
+        let side_min_px = imaging::side_needed_px(side);
+        let image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)?;
         Ok(NewImage {
             whole: imaging::squash(&image.pixels, side),
             crop: imaging::centre_crop(&image.pixels, side),

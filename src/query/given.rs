@@ -1,6 +1,6 @@
 //! What a network makes of one image file, which need not be in the database.
 
-use crate::imaging::{self, DecodeLimits, ImagingError};
+use crate::imaging::{self, DecodeLimits, DecodedImage, ImagingError};
 use crate::inference::{Encoder, InferenceError, top_classes};
 use crate::record::ClassScore;
 use crate::vector::Embedding;
@@ -26,7 +26,7 @@ pub fn embed_file(
     bytes: &[u8],
     limits: &DecodeLimits,
 ) -> Result<Embedding, GivenError> {
-    let image = imaging::decode(bytes, limits)?;
+    let image = decode(encoder, bytes, limits)?;
     let whole = imaging::squash(&image.pixels, encoder.input_side_px());
     let mut embeddings = encoder.embed(&[whole])?;
     Ok(embeddings.pop().expect("an encoder gives one embedding for each input"))
@@ -42,8 +42,18 @@ pub fn classify_file(
     limits: &DecodeLimits,
     top: usize,
 ) -> Result<Vec<ClassScore>, GivenError> {
-    let image = imaging::decode(bytes, limits)?;
+    let image = decode(encoder, bytes, limits)?;
     let crop = imaging::centre_crop(&image.pixels, encoder.input_side_px());
     let probabilities = encoder.classify(&[crop])?;
     Ok(top_classes(probabilities.first().map_or(&[][..], Vec::as_slice), top))
+}
+
+/// Decodes an image as `ingest` does, so that a file finds itself.
+fn decode(
+    encoder: &dyn Encoder,
+    bytes: &[u8],
+    limits: &DecodeLimits,
+) -> Result<DecodedImage, ImagingError> {
+    let side_min_px = imaging::side_needed_px(encoder.input_side_px());
+    imaging::decode_at_least(bytes, limits, side_min_px)
 }

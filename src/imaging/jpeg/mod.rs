@@ -10,11 +10,30 @@
 //!
 //! What follows the end marker is ignored: motion photos, gain maps and second views lie there.
 
+mod bits;
+mod color;
+mod entropy;
+mod fold;
+mod frame;
+mod huffman;
+mod layout;
+#[cfg(test)]
+mod pixel_tests;
+mod plane;
+mod progressive;
+mod scale;
+mod scaled;
+mod segments;
+mod sequential;
+mod tables;
+
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
+
+use segments::{END_OF_IMAGE, START_OF_SCAN, Segment, Segments};
 
 use super::{DecodeLimits, ImageFormat, ImageHeader, ImagingError};
 use crate::pixels::Pixels;
@@ -39,6 +58,24 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Pixels, Imag
     let rgb = decoder.decode().map_err(error_from)?;
     Pixels::from_rgb(header.width_px, header.height_px, rgb)
         .ok_or_else(|| corrupt("the decoder gave a buffer of another size"))
+}
+
+/// Decodes to RGB, as stored, at a reduced size if its shorter side keeps `side_min_px`; gives the
+/// sides of the full image as well.
+pub(super) fn decode_at_least(
+    bytes: &[u8],
+    limits: &DecodeLimits,
+    side_min_px: u32,
+) -> Result<(Pixels, ImageHeader), ImagingError> {
+    let (decoder, header) = open(bytes)?;
+    limits.check_pixels(&header)?;
+    // The library decides what the components mean, so that both ways agree.
+    if let Some(ColorSpace::YCbCr | ColorSpace::Luma) = decoder.input_colorspace()
+        && let Some(pixels) = scaled::decode(bytes, limits, side_min_px)
+    {
+        return Ok((pixels, header));
+    }
+    Ok((decode(bytes, limits)?, header))
 }
 
 /// Gives the TIFF structure of the EXIF segment, without its prefix.
@@ -115,58 +152,6 @@ fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Imagi
 
 fn unsupported(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ImagingError {
     ImagingError::UnsupportedVariant { format: ImageFormat::Jpeg, source: source.into() }
-}
-
-const END_OF_IMAGE: u8 = 0xD9;
-const START_OF_SCAN: u8 = 0xDA;
-
-/// A marker and the bytes that belong to it.
-struct Segment<'a> {
-    /// Where its 0xFF is, from the start of the file.
-    start: usize,
-    marker: u8,
-    payload: &'a [u8],
-}
-
-/// Walks over the markers of a file. Pixel data needs no case of its own: inside it, 0xFF is
-/// followed by 0 or by a restart marker, and both are passed over.
-struct Segments<'a> {
-    bytes: &'a [u8],
-    position: usize,
-}
-
-impl<'a> Segments<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
-    }
-
-    /// Takes the 2 length bytes, which count themselves, and what they announce.
-    fn take_payload(&mut self) -> Option<&'a [u8]> {
-        let rest = &self.bytes[self.position..];
-        let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
-        self.position += length;
-        rest.get(2..length)
-    }
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = Segment<'a>;
-
-    fn next(&mut self) -> Option<Segment<'a>> {
-        loop {
-            let rest = self.bytes.get(self.position..)?;
-            let start = self.position + rest.iter().position(|byte| *byte == 0xFF)?;
-            let marker = *self.bytes.get(start + 1)?;
-            // A marker may be preceded by any number of 0xFF: step by one, not over both.
-            self.position = start + if marker == 0xFF { 1 } else { 2 };
-            let payload = match marker {
-                0x00 | 0x01 | 0xFF | 0xD0..=0xD7 => continue,
-                0xD8 | END_OF_IMAGE => &[],
-                _ => self.take_payload()?,
-            };
-            return Some(Segment { start, marker, payload });
-        }
-    }
 }
 
 #[cfg(test)]
