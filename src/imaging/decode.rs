@@ -144,7 +144,9 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{QUARTERS, assert_near, encode, gradient, quarters, testdata};
+    use super::super::sample::{
+        QUARTERS, Random, assert_near, encode, gradient, quarters, testdata,
+    };
     use super::*;
 
     fn decode_freely(bytes: &[u8]) -> Result<DecodedImage, ImagingError> {
@@ -240,16 +242,6 @@ mod tests {
         .unwrap_err();
         let source = std::error::Error::source(&error).unwrap().to_string();
         assert!(source.starts_with("the decoder panicked: index out"), "{source}");
-    }
-
-    /// A small linear generator; the seed is printed, so that a failure can be repeated.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, end: usize) -> usize {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (self.0 >> 33) as usize % end
-        }
     }
 
     fn small_files() -> Vec<Vec<u8>> {

@@ -39,6 +39,16 @@ pub(super) fn noise(width_px: u32, height_px: u32) -> RgbImage {
     RgbImage::from_fn(width_px, height_px, |_, _| image::Rgb([value(), value(), value()]))
 }
 
+/// A small linear generator; the seed is printed, so that a failure can be repeated.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) as usize % end
+    }
+}
+
 pub(super) fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let format = super::library::library_format(format);

@@ -64,8 +64,8 @@ fn fold_one(frequency: usize, count: usize) -> (usize, f64) {
     let weight = (ratio * angle).sin() / (ratio * angle.sin()) / 2.0;
     // The cosine at the centres has period 4 x count in the frequency, and is odd about count.
     match (frequency / count % 4, frequency % count) {
-        (0, rest) => (rest, weight),
         (_, 0) => (0, 0.0),
+        (0, rest) => (rest, weight),
         (1, rest) => (count - rest, -weight),
         (2, rest) => (rest, -weight),
         (_, rest) => (count - rest, weight),
@@ -84,32 +84,33 @@ impl Inverse {
         Self { across: cosines(samples.columns), down: cosines(samples.rows) }
     }
 
-    /// Transforms the first `COLUMNS * ROWS` of the coefficients.
+    /// Transforms the first `COLUMNS` times `rows` of the coefficients, and calls `put` with each
+    /// row of samples.
     #[inline(always)]
-    pub(super) fn samples<const COLUMNS: usize, const ROWS: usize>(
+    pub(super) fn samples<const COLUMNS: usize>(
         &self,
+        rows: usize,
         coefficients: &[f32; 64],
-    ) -> [[u8; COLUMNS]; ROWS] {
-        let mut half = [[0.0; COLUMNS]; ROWS];
-        for (row, source) in half.iter_mut().zip(coefficients.chunks_exact(COLUMNS)) {
+        mut put: impl FnMut(usize, [u8; COLUMNS]),
+    ) {
+        let mut half = [[0.0; COLUMNS]; 8];
+        for (row, source) in half[..rows].iter_mut().zip(coefficients.chunks_exact(COLUMNS)) {
             for (value, cosines) in source.iter().zip(&self.across) {
                 for (sum, cosine) in row.iter_mut().zip(cosines) {
                     *sum += value * cosine;
                 }
             }
         }
-        let mut samples = [[0; COLUMNS]; ROWS];
-        for (y, row) in samples.iter_mut().enumerate() {
+        for y in 0..rows {
             // Grey is 128; half a step more, for the conversion cuts off.
             let mut sums = [128.5; COLUMNS];
-            for (source, cosines) in half.iter().zip(&self.down) {
+            for (source, cosines) in half[..rows].iter().zip(&self.down) {
                 for (sum, value) in sums.iter_mut().zip(source) {
-                    *sum += value * cosines[y];
+                    *sum += value * cosines[y & 7];
                 }
             }
-            *row = sums.map(|sum| sum as u8);
+            put(y, sums.map(|sum| sum as u8));
         }
-        samples
     }
 }
 
@@ -147,32 +148,40 @@ mod tests {
             .collect()
     }
 
-    fn folded<const COLUMNS: usize, const ROWS: usize>() {
-        let grid = Grid { columns: COLUMNS, rows: ROWS };
+    fn folded<const COLUMNS: usize>(rows: usize) {
+        let grid = Grid { columns: COLUMNS, rows };
         let inverse = Inverse::new(grid);
         let fold = Fold::new(grid, &[1; 64], 63);
         for coefficient in 0..64 {
             let Target { index, weight } = fold.targets[coefficient];
             let mut coefficients = [0.0; 64];
             coefficients[index as usize] = weight * 400.0;
-            let samples = inverse.samples::<COLUMNS, ROWS>(&coefficients);
+            let mut samples = Vec::new();
+            inverse.samples::<COLUMNS>(rows, &coefficients, |_, row| samples.extend(row));
             let slow = slow_average(grid, coefficient);
-            for (fast, slow) in samples.as_flattened().iter().zip(slow) {
+            for (fast, slow) in samples.iter().zip(slow) {
                 let apart = f64::from(*fast) - (128.0 + 400.0 * slow);
-                assert!(apart.abs() <= 0.501, "{COLUMNS} x {ROWS}, {coefficient}: {apart}");
+                assert!(apart.abs() <= 0.501, "{COLUMNS} x {rows}, {coefficient}: {apart}");
             }
         }
     }
 
     #[test]
+    fn only_the_first_coefficient_counts_for_the_average_of_a_whole_block() {
+        assert_eq!(Fold::new(Grid { columns: 1, rows: 1 }, &[99; 64], 63).last, 0);
+        assert_eq!(Fold::new(Grid { columns: 2, rows: 2 }, &[99; 64], 63).last, 63);
+        assert_eq!(Fold::new(Grid { columns: 2, rows: 2 }, &[99; 64], 8).last, 6);
+    }
+
+    #[test]
     fn each_coefficient_alone_gives_the_box_average_of_its_pixels() {
-        folded::<1, 1>();
-        folded::<2, 1>();
-        folded::<1, 2>();
-        folded::<2, 2>();
-        folded::<4, 2>();
-        folded::<2, 8>();
-        folded::<4, 4>();
-        folded::<8, 8>();
+        folded::<1>(1);
+        folded::<2>(1);
+        folded::<1>(2);
+        folded::<2>(2);
+        folded::<4>(2);
+        folded::<2>(8);
+        folded::<4>(4);
+        folded::<8>(8);
     }
 }

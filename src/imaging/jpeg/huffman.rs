@@ -2,9 +2,14 @@
 
 use super::bits::Bits;
 
-/// Bits that index the look-up tables. Measured on a 12-megapixel photo: see `docs/jpeg.md`.
-pub(super) const LOOKUP_BITS: u32 = 12;
-const LOOKUP_LENGTH: usize = 1 << LOOKUP_BITS;
+/// Bits that index the look-up of one symbol; longer codes are rare.
+const CODE_BITS: u32 = 10;
+const CODE_LENGTH: usize = 1 << CODE_BITS;
+
+/// Bits that index the look-up of several symbols: the tables of brightness and color, 8 KB each,
+/// must stay in the first cache beside those of single symbols.
+const WALK_BITS: u32 = 12;
+const WALK_LENGTH: usize = 1 << WALK_BITS;
 
 /// Coefficients of a block.
 const BLOCK_LENGTH: u32 = 64;
@@ -17,8 +22,8 @@ const END: u32 = 128;
 /// Symbols of coefficients are two numbers of 4 bits: the zeros that precede the coefficient, and
 /// how many bits of value follow the code.
 pub(super) struct Code {
-    /// For the next 12 bits: the length of the code and the symbol; 0 where the code is longer.
-    lookup: Box<[Short; LOOKUP_LENGTH]>,
+    /// For the next 10 bits: the length of the code and the symbol; 0 where the code is longer.
+    lookup: Box<[Short; CODE_LENGTH]>,
     /// For each length: the end of its codes, left-aligned in 16 bits, and what added to
     /// a code gives the index of its symbol.
     longer: [Longer; 17],
@@ -53,15 +58,15 @@ impl Code {
     ///
     /// Gives `None` for what is no code: too many codes of a length, or one of ones alone.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut lookup = vec![Short::default(); LOOKUP_LENGTH];
+        let mut lookup = vec![Short::default(); CODE_LENGTH];
         let mut longer = [Longer::default(); 17];
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, count) in (1_u32..).zip(counts) {
             let count = usize::from(*count);
             longer[length as usize].offset = index as i32 - code as i32;
             for symbol in symbols.get(index..index + count)? {
-                if length <= LOOKUP_BITS {
-                    let span = LOOKUP_LENGTH >> length;
+                if length <= CODE_BITS {
+                    let span = CODE_LENGTH >> length;
                     let entry = Short { length: length as u8, symbol: *symbol };
                     lookup.get_mut(code as usize * span..)?.get_mut(..span)?.fill(entry);
                 }
@@ -81,7 +86,7 @@ impl Code {
     /// Finds the next symbol; `None` for an invalid code. Needs 16 bits in the window.
     #[inline(always)]
     pub(super) fn find(&self, bits: &Bits<'_>) -> Option<Symbol> {
-        let Short { length, symbol } = self.lookup[bits.peek(LOOKUP_BITS) as usize];
+        let Short { length, symbol } = self.lookup[bits.peek(CODE_BITS) as usize];
         if length == 0 {
             return self.find_long(bits.peek(16));
         }
@@ -90,7 +95,7 @@ impl Code {
 
     #[cold]
     fn find_long(&self, next: u32) -> Option<Symbol> {
-        let length = (LOOKUP_BITS + 1..=16).find(|at| next < self.longer[*at as usize].end)?;
+        let length = (CODE_BITS + 1..=16).find(|at| next < self.longer[*at as usize].end)?;
         let code = (next >> (16 - length)) as i32;
         let index = usize::try_from(code + self.longer[length as usize].offset).ok()?;
         Some(Symbol::new(*self.symbols.get(index)?, length))
@@ -115,7 +120,7 @@ impl Symbol {
 
 /// Passes over the coefficients of blocks, several in one look-up, without their values.
 pub(super) struct Walk {
-    lookup: Box<[Step; LOOKUP_LENGTH]>,
+    lookup: Box<[Step; WALK_LENGTH]>,
 }
 
 /// What the codes that lie wholly within the next bits come to, the value of the last included
@@ -137,18 +142,19 @@ impl Walk {
     const UNKNOWN: Step = Step { advance: u8::MAX, length: 0 };
 
     pub(super) fn new(code: &Code) -> Self {
-        let steps: Vec<Step> = (0..LOOKUP_LENGTH).map(|next| Self::step(code, next)).collect();
+        let steps: Vec<Step> = (0..WALK_LENGTH).map(|next| Self::step(code, next)).collect();
         let lookup = steps.into_boxed_slice().try_into();
         Self { lookup: lookup.unwrap_or_else(|_| unreachable!("one step for each index")) }
     }
 
     fn step(code: &Code, next: usize) -> Step {
         let (mut advance, mut used) = (0, 0);
-        while used < LOOKUP_BITS {
-            let short = code.lookup[(next << used) & (LOOKUP_LENGTH - 1)];
+        while used < WALK_BITS {
+            let known = (next << used) & (WALK_LENGTH - 1);
+            let short = code.lookup[known >> (WALK_BITS - CODE_BITS)];
             let symbol = Symbol::new(short.symbol, u32::from(short.length));
             // Bits shifted in are not known.
-            if symbol.length == 0 || used + symbol.length > LOOKUP_BITS {
+            if symbol.length == 0 || used + symbol.length > WALK_BITS {
                 break;
             }
             let Some(passed) = symbol.coefficients() else { break };
@@ -178,7 +184,7 @@ impl Walk {
         loop {
             bits.refill();
             for _ in 0..2 {
-                let Step { advance, length } = self.lookup[bits.peek(LOOKUP_BITS) as usize];
+                let Step { advance, length } = self.lookup[bits.peek(WALK_BITS) as usize];
                 let next = index + u32::from(advance);
                 if next >= BLOCK_LENGTH {
                     // The block is complete if it is full, or if it ended before it was full.

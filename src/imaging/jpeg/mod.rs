@@ -12,6 +12,8 @@
 
 mod bits;
 mod color;
+#[cfg(test)]
+mod damage_tests;
 mod entropy;
 mod fold;
 mod frame;

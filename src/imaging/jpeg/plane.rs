@@ -13,7 +13,7 @@ pub(super) struct Plane {
     write: Write,
 }
 
-type Write = fn(&Inverse, &[f32; 64], &mut [u8], usize);
+type Write = fn(&Inverse, usize, &[f32; 64], &mut [u8], usize);
 
 impl Plane {
     /// A grey plane for a component each of whose blocks gives `block` samples, made of the
@@ -33,7 +33,7 @@ impl Plane {
             block,
             fold: Fold::new(block, quantization, last_kept),
             inverse: Inverse::new(block),
-            write: writer(block)?,
+            write: writer(block.columns)?,
         })
     }
 
@@ -47,11 +47,31 @@ impl Plane {
         coefficients[..self.block.cells()].fill(0.0);
     }
 
+    /// Tells whether blocks give one sample, which their first coefficient alone makes.
+    #[inline(always)]
+    pub(super) fn is_average(&self) -> bool {
+        self.fold.last == 0
+    }
+
+    /// Keeps the sample of a block of which only the first coefficient counts.
+    #[inline(always)]
+    pub(super) fn put_average(&mut self, column: usize, row: usize, first: i16) {
+        let sample = f32::from(first) * self.fold.targets[0].weight + 128.5;
+        if self.block.cells() == 1 {
+            self.samples[row * self.stride + column] = sample as u8;
+            return;
+        }
+        let mut coefficients = [0.0; 64];
+        coefficients[0] = f32::from(first) * self.fold.targets[0].weight;
+        self.put(column, row, &coefficients);
+    }
+
     /// Transforms the reduced block in `column` and `row` of the blocks, and keeps its samples.
     #[inline(always)]
     pub(super) fn put(&mut self, column: usize, row: usize, coefficients: &[f32; 64]) {
         let start = row * self.block.rows * self.stride + column * self.block.columns;
-        (self.write)(&self.inverse, coefficients, &mut self.samples[start..], self.stride);
+        let target = &mut self.samples[start..];
+        (self.write)(&self.inverse, self.block.rows, coefficients, target, self.stride);
     }
 
     /// Gives the first `width_px` samples of each row.
@@ -60,36 +80,24 @@ impl Plane {
     }
 }
 
-fn write<const COLUMNS: usize, const ROWS: usize>(
+fn write<const COLUMNS: usize>(
     inverse: &Inverse,
+    rows: usize,
     coefficients: &[f32; 64],
     target: &mut [u8],
     stride: usize,
 ) {
-    let samples = inverse.samples::<COLUMNS, ROWS>(coefficients);
-    for (row, part) in samples.iter().zip(target.chunks_mut(stride)) {
-        part[..COLUMNS].copy_from_slice(row);
-    }
+    inverse.samples::<COLUMNS>(rows, coefficients, |y, samples| {
+        target[y * stride..][..COLUMNS].copy_from_slice(&samples);
+    });
 }
 
-fn writer(block: Grid) -> Option<Write> {
-    Some(match (block.columns, block.rows) {
-        (1, 1) => write::<1, 1>,
-        (1, 2) => write::<1, 2>,
-        (1, 4) => write::<1, 4>,
-        (1, 8) => write::<1, 8>,
-        (2, 1) => write::<2, 1>,
-        (2, 2) => write::<2, 2>,
-        (2, 4) => write::<2, 4>,
-        (2, 8) => write::<2, 8>,
-        (4, 1) => write::<4, 1>,
-        (4, 2) => write::<4, 2>,
-        (4, 4) => write::<4, 4>,
-        (4, 8) => write::<4, 8>,
-        (8, 1) => write::<8, 1>,
-        (8, 2) => write::<8, 2>,
-        (8, 4) => write::<8, 4>,
-        (8, 8) => write::<8, 8>,
+fn writer(columns: usize) -> Option<Write> {
+    Some(match columns {
+        1 => write::<1>,
+        2 => write::<2>,
+        4 => write::<4>,
+        8 => write::<8>,
         _ => return None,
     })
 }

@@ -15,6 +15,8 @@ pub(super) struct Coefficients {
     values: Vec<i16>,
     /// How many of each block are kept: 1 or 64.
     kept: usize,
+    /// The last that counts.
+    last: usize,
     /// Blocks in a row, those included that fill up the last MCU.
     stride: usize,
     /// For each coefficient the bit that the last scan stopped at; `None` before the first.
@@ -26,12 +28,18 @@ impl Coefficients {
     pub(super) fn new(component: &Component, fold: &Fold) -> Self {
         let kept = kept(fold);
         let values = vec![0; component.padded_blocks.cells() * kept];
-        Self { values, kept, stride: component.padded_blocks.columns, depth: [None; 64] }
+        Self {
+            values,
+            kept,
+            last: fold.last,
+            stride: component.padded_blocks.columns,
+            depth: [None; 64],
+        }
     }
 
     /// Tells whether a scan of this band can be passed over.
     fn is_unneeded(&self, band: (usize, usize)) -> bool {
-        band.0 >= self.kept
+        band.0 > self.last
     }
 
     /// Checks that a scan continues where the last one of its band stopped.
@@ -62,13 +70,21 @@ impl Coefficients {
     /// Gives `None` if no scan had the first coefficients.
     pub(super) fn finish(&self, plane: &mut Plane) -> Option<()> {
         self.depth[0]?;
+        let stride = self.stride;
+        if plane.is_average() {
+            for (index, block) in self.values.chunks_exact(self.kept).enumerate() {
+                plane.put_average(index % stride, index / stride, block[0]);
+            }
+            return Some(());
+        }
         let mut reduced = [0.0; 64];
         for (index, block) in self.values.chunks_exact(self.kept).enumerate() {
             plane.clear(&mut reduced);
-            for (value, target) in block.iter().zip(&plane.fold().targets) {
+            let targets = &plane.fold().targets[..=plane.fold().last];
+            for (value, target) in block.iter().zip(targets) {
                 reduced[target.index as usize & 63] += f32::from(*value) * target.weight;
             }
-            plane.put(index % self.stride, index / self.stride, &reduced);
+            plane.put(index % stride, index / stride, &reduced);
         }
         Some(())
     }
@@ -76,7 +92,7 @@ impl Coefficients {
 
 /// Gives how many coefficients of each block are kept: all, for a scan of refinement has bits
 /// only of those that are not 0 yet, or the first alone.
-pub(super) fn kept(fold: &Fold) -> usize {
+fn kept(fold: &Fold) -> usize {
     if fold.last == 0 { 1 } else { 64 }
 }
 

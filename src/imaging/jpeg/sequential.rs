@@ -66,6 +66,11 @@ fn read_run(
         let difference = take_difference(&part.dc, &mut bits)?;
         let dc = &mut predictions[place.part];
         *dc = dc.wrapping_add(difference);
+        if plane.is_average() {
+            part.walk.finish_block(&part.ac, &mut bits, 1)?;
+            plane.put_average(place.column, place.row, *dc);
+            return Some(());
+        }
         plane.clear(&mut coefficients);
         coefficients[0] = f32::from(*dc) * plane.fold().targets[0].weight;
         read_coefficients(part, &mut bits, plane.fold(), &mut coefficients)?;
