@@ -38,9 +38,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let embeddings = encoder.embed(&inputs)?;
             cosines.push(f64::from(embeddings[0].cosine(&embeddings[1])?));
         }
+        if cosines.is_empty() {
+            println!("{times} x: no image is reduced");
+            continue;
+        }
         cosines.sort_by(f64::total_cmp);
         let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
-        let least = cosines.first().ok_or("no image of the folder is reduced")?;
+        let least = cosines[0];
         println!("{times} x: {} images, mean {mean:.4}, least {least:.4}", cosines.len());
     }
     Ok(())
