@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+/// Names how files become the pixels that networks see: a part of the preprocessing of a space,
+/// for embeddings of images that were read otherwise are not quite the same.
+///
+/// To be changed whenever [`decode_at_least`](crate::imaging::decode_at_least) gives other pixels.
+pub const READING: &str = "JPEG by box average to the least of 1/8, 1/4, 1/2 that suffices";
+
 /// Holds one image as 8-bit sRGB: rows top to bottom, pixels left to right, 3 bytes a pixel.
 ///
 /// Both sides are at least 1 px, and the buffer is exactly `width_px * height_px * 3` bytes.

@@ -25,11 +25,5 @@ pub use limits::DecodeLimits;
 pub use orient::orient;
 pub use resize::{centre_crop, side_needed_px, squash};
 
-/// Names how images are reduced while they are read: a part of the preprocessing of a space, for
-/// embeddings of images that were read otherwise are not quite the same.
-///
-/// To be changed whenever [`decode_at_least`] gives other pixels.
-pub const SCALING: &str = "JPEG by box average to the least of 1/8, 1/4, 1/2 that suffices";
-
 /// Raised whenever a file that could not be read before can be read now, so that it is tried again.
 pub const READER_VERSION: u32 = 1;

@@ -9,7 +9,7 @@ use super::engine::{Engine, Forward};
 use super::models::Model;
 use super::weights::Weights;
 use super::{Encoder, InferenceError, classes};
-use crate::pixels::Pixels;
+use crate::pixels::{Pixels, READING};
 use crate::record::Space;
 use crate::vector::Embedding;
 
@@ -102,7 +102,7 @@ impl Cnn {
         let weights = Weights::parse(model.weights_or_embedded(bytes)?)?;
         let network = model.define(&weights)?;
         let mut preprocessing = format!(
-            "whole image squashed to {0} x {0}, bicubic, {1}",
+            "{READING}, whole image squashed to {0} x {0}, bicubic, {1}",
             model.input_side_px(),
             model.normalisation(),
         );
