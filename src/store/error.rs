@@ -50,6 +50,17 @@ pub enum StoreError {
         /// Why it cannot be understood.
         source: serde_json::Error,
     },
+    /// The list of indexed folders is there and cannot be understood.
+    #[error(
+        "the list of indexed folders {path:?} is damaged: delete it, then `lookalike index DIR` \
+         each of them again"
+    )]
+    Roots {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be understood.
+        source: serde_json::Error,
+    },
     /// The store is not what was acknowledged.
     #[error(
         "the store {path:?} is damaged: {reason}; no data was changed: `lookalike repair` saves \

@@ -132,7 +132,7 @@ struct VersionOnly {
 ///
 /// # Errors
 /// [`StoreError::Io`]; the old file is then untouched.
-fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -13,6 +13,7 @@ mod manifest;
 mod migrations;
 mod read;
 mod repair;
+mod roots;
 mod seal;
 mod writer;
 
@@ -27,6 +28,7 @@ pub use guard::GUARD_THREAD;
 pub use journal::LabelEntry;
 pub use manifest::{Counts, FORMAT_VERSION, Manifest};
 pub use repair::{RepairReport, repair};
+pub use roots::Roots;
 pub use writer::Writer;
 
 use journal::Journal;

@@ -58,6 +58,14 @@ impl<'a> Writer<'a> {
         Ok(id)
     }
 
+    /// Whether an image has an embedding in a space.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn has_embedding(&self, space: SpaceId, id: ImageId) -> Result<bool, StoreError> {
+        self.contains(&keys::embedding(space, id))
+    }
+
     /// Stores the embedding of an image in a space.
     ///
     /// # Errors
@@ -102,6 +110,21 @@ impl<'a> Writer<'a> {
             self.put_bytes(keys::image_location(id, location), None)?;
         }
         self.put_bytes(key, None)
+    }
+
+    /// Removes an image with its embeddings in all spaces and the forest's label.
+    ///
+    /// The user's label stays. The caller removes the locations.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn remove_image(&mut self, id: ImageId, hash: &ContentHash) -> Result<(), StoreError> {
+        for (space, _) in self.store.spaces()? {
+            self.put_bytes(keys::embedding(space, id), None)?;
+        }
+        self.put_bytes(keys::prediction(id), None)?;
+        self.put_bytes(keys::image(id), None)?;
+        self.put_bytes(keys::hash(hash), None)
     }
 
     /// Gives an image a label of the user, or takes it away.
