@@ -12,12 +12,16 @@ use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, S
 use crate::store::{LabelEntry, Store};
 use crate::vector::Embedding;
 
+mod garbage;
 mod graph;
+mod roots;
 mod stats;
 mod verify;
 
+pub use garbage::Garbage;
 use graph::GraphState;
 pub use graph::{GRAPH_FROM, GraphPolicy, GraphReport};
+pub use roots::Root;
 pub use stats::Stats;
 pub use verify::VerifyReport;
 

@@ -33,6 +33,12 @@ pub enum Error {
         /// The number.
         id: ImageId,
     },
+    /// A folder is none of the roots.
+    #[error("{path:?} is no folder that was indexed: `lookalike roots` lists them")]
+    UnknownRoot {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The vector graph cannot be written.
     #[error("cannot write the vector graph")]
     Snapshot(#[source] SnapshotError),

@@ -41,9 +41,14 @@ pub mod vector;
 mod database;
 mod error;
 
-pub use database::{Database, GRAPH_FROM, GraphPolicy, GraphReport, ImageRow, Stats, VerifyReport};
+pub use database::{
+    Database, GRAPH_FROM, Garbage, GraphPolicy, GraphReport, ImageRow, Root, Stats, VerifyReport,
+};
 pub use error::Error;
-pub use ingest::{Control, Failure, IndexOptions, IngestReport, Progress, WalkOptions};
+pub use ingest::{
+    Control, Failure, FileState, FolderWatch, IndexOptions, IngestReport, Offline, Progress, Reach,
+    Wake, WalkOptions, WatchError,
+};
 pub use query::{
     Cluster, ClusterMember, Clusters, Filter, Hit, LabelCount, Method, Search, TrainReport,
 };

@@ -20,6 +20,7 @@ const OWNED_CRATES: &[(&str, &str)] = &[
     ("hnsw_rs", "index"),
     ("linfa", "learn"),
     ("image", "imaging"),
+    ("notify", "ingest"),
     ("clap", "cli"),
     ("indicatif", "cli"),
 ];

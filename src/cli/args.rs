@@ -39,6 +39,8 @@ pub(super) struct GlobalArgs {
 pub(super) enum Command {
     /// Read new and changed images of folders into the database
     Index(IndexArgs),
+    /// Keep the database current with its folders until Ctrl-C
+    Watch(WatchArgs),
     /// Find the images that look like a given one
     Search(SearchArgs),
     /// Group the images that belong together
@@ -52,6 +54,10 @@ pub(super) enum Command {
     List(ListArgs),
     /// Print the embedding of images, in the database or not
     Embed(EmbedArgs),
+    /// List the folders of the database, and which of them can be reached
+    Roots(RootsArgs),
+    /// Forget images whose files are really gone; shows them first
+    Gc(GcArgs),
     /// Show what the database holds
     Stats,
     /// Check the database, and the recall of its index against an exact scan
@@ -68,7 +74,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct IndexArgs {
-    /// Folders to index [default: the folder of the database, else the current folder]
+    /// Folders to index [default: those indexed before, else the folder of the database]
     #[arg(value_name = "DIR")]
     pub(super) folders: Vec<PathBuf>,
     #[command(flatten)]
@@ -79,6 +85,36 @@ pub(super) struct IndexArgs {
     /// Exit with status 2 if any file could not be read
     #[arg(long)]
     pub(super) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Folders to watch [default: those indexed before, else the folder of the database]
+    #[arg(value_name = "DIR")]
+    pub(super) folders: Vec<PathBuf>,
+    /// Look every so many seconds instead of waiting for the system's reports, which network
+    /// drives do not give
+    #[arg(long, value_name = "SECONDS", value_parser = parse_interval)]
+    pub(super) poll: Option<f64>,
+    #[command(flatten)]
+    pub(super) walk: WalkArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RootsArgs {
+    /// Forget this folder, which will not come back
+    #[arg(long, value_name = "DIR")]
+    pub(super) forget: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// Only show what would be removed from the database; so without --apply
+    #[arg(long, conflicts_with = "apply")]
+    pub(super) dry_run: bool,
+    /// Remove it; no file is touched
+    #[arg(long)]
+    pub(super) apply: bool,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +297,13 @@ pub(super) struct EvalArgs {
     /// Folder whose sub-folders are the classes; indexed first if need be
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+}
+
+fn parse_interval(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("an interval lies between 0.1 and 86400 seconds".to_owned()),
+    }
 }
 
 fn parse_score(text: &str) -> Result<f32, String> {

@@ -1,6 +1,6 @@
 //! `lookalike index`: reads folders into the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use lookalike::{Control, Database, GraphPolicy, IndexOptions, IngestReport, WalkOptions};
@@ -17,9 +17,10 @@ pub(super) fn run(
     args: &IndexArgs,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    let (directory, folders) = resolve(global, args)?;
+    let (directory, named) = resolve(global, &args.folders)?;
     progress::listen_for_interrupt()?;
     let database = Database::create(&directory, session::encoder()?)?;
+    let folders = folders(&database, named)?;
     let report = index(&database, &folders, &options(global, &args.walk), output)?;
     let policy = match args.vector_index {
         IndexKind::Auto => GraphPolicy::Auto,
@@ -101,14 +102,21 @@ pub(super) fn options(global: &GlobalArgs, walk: &WalkArgs) -> IndexOptions {
     options
 }
 
-/// The database and the folders that a command line means.
-fn resolve(global: &GlobalArgs, args: &IndexArgs) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
-    if args.folders.is_empty() {
-        return resolve_without_folder(global);
+/// The database that a command line means, and the folders that it names.
+///
+/// # Errors
+/// When a folder cannot be found, or each would have a database of its own.
+pub(super) fn resolve(
+    global: &GlobalArgs,
+    named: &[PathBuf],
+) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
+    if named.is_empty() {
+        let directory = locate::for_indexing(global.db.as_deref(), Path::new("."))?;
+        return Ok((directory, Vec::new()));
     }
     let mut folders = Vec::new();
     let mut directories = Vec::new();
-    for folder in &args.folders {
+    for folder in named {
         directories.push(locate::for_indexing(global.db.as_deref(), folder)?);
         folders.push(locate::absolute(folder)?);
     }
@@ -123,30 +131,48 @@ fn resolve(global: &GlobalArgs, args: &IndexArgs) -> anyhow::Result<(PathBuf, Ve
     }
 }
 
-fn resolve_without_folder(global: &GlobalArgs) -> anyhow::Result<(PathBuf, Vec<PathBuf>)> {
+/// The folders that were named, else those that were indexed before, else the
+/// folder of the database if the current one lies in it.
+///
+/// # Errors
+/// When there is no current folder; those of the library.
+pub(super) fn folders(database: &Database, named: Vec<PathBuf>) -> anyhow::Result<Vec<PathBuf>> {
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let roots = database.roots()?;
+    if !roots.is_empty() {
+        return Ok(roots.into_iter().map(|root| root.path).collect());
+    }
     let here = std::env::current_dir()?.canonicalize()?;
-    let directory = locate::for_indexing(global.db.as_deref(), &here)?;
-    let home = directory.parent().filter(|home| here.starts_with(home));
-    let folder = home.map_or(here.clone(), PathBuf::from);
-    Ok((directory, vec![folder]))
+    let home = database.home();
+    Ok(vec![if here.starts_with(home) { home.to_owned() } else { here }])
+}
+
+/// What a run changed, each kind that there was: `3 added`, `1 moved`.
+pub(super) fn changes(report: &IngestReport, failed: usize) -> Vec<String> {
+    let counts = [
+        (report.added, "added"),
+        (report.changed, "changed"),
+        (report.moved, "moved"),
+        (report.copied, "copied"),
+        (report.returned, "returned"),
+        (report.missing, "missing"),
+        (failed as u64, "failed"),
+    ];
+    let there = counts.into_iter().filter(|(count, _)| *count > 0);
+    there.map(|(count, what)| format!("{} {what}", thousands(count))).collect()
 }
 
 /// Says in a few lines what a run did.
 pub(super) fn summarise(report: &IngestReport, output: &Output) {
     let seconds = report.elapsed.as_secs_f64();
     let mut parts = vec![format!("{} added", thousands(report.added))];
-    let others = [
-        (report.changed, "changed"),
-        (report.unchanged, "unchanged"),
-        (report.moved, "moved"),
-        (report.copied, "copied"),
-        (report.missing, "missing"),
-        (report.failed.len() as u64, "failed"),
-    ];
-    for (count, what) in others {
-        if count > 0 {
-            parts.push(format!("{} {what}", thousands(count)));
-        }
+    parts.extend(
+        changes(report, report.failed.len()).into_iter().skip(usize::from(report.added > 0)),
+    );
+    if report.unchanged > 0 {
+        parts.push(format!("{} unchanged", thousands(report.unchanged)));
     }
     let mut line = format!("{} in {seconds:.1} s", parts.join(", "));
     if report.embedded > 0 {
@@ -160,7 +186,8 @@ pub(super) fn summarise(report: &IngestReport, output: &Output) {
     }
     for folder in &report.offline {
         output.note(format_args!(
-            "{} holds no image any more: taken for an unplugged volume, nothing is forgotten",
+            "{} is offline, or emptied: nothing in it counts as missing \
+             (`lookalike roots` says why, and can forget it)",
             shown(folder)
         ));
     }

@@ -5,6 +5,7 @@ mod bench;
 mod classify;
 mod cluster;
 mod eval;
+mod gc;
 mod index;
 mod label;
 mod list;
@@ -12,10 +13,12 @@ mod locate;
 mod models;
 mod output;
 mod progress;
+mod roots;
 mod search;
 mod session;
 mod stats;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -59,12 +62,15 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
     }
     match arguments.command {
         Command::Index(args) => index::run(global, &args, output),
+        Command::Watch(args) => watch::run(global, &args, output),
         Command::Search(args) => search::run(global, &args, output),
         Command::Cluster(args) => cluster::run(global, &args, output),
         Command::Label(command) => label::run(global, &command, output),
         Command::Classify(args) => classify::classify(&args, output),
         Command::Embed(args) => classify::embed(&args, output),
         Command::List(args) => list::run(global, &args, output),
+        Command::Roots(args) => roots::run(global, &args, output),
+        Command::Gc(args) => gc::run(global, &args, output),
         Command::Stats => stats::run(global, output),
         Command::Verify(args) => verify::run(global, &args, output),
         Command::Eval(args) => eval::run(global, &args, output),

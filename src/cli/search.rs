@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use lookalike::imaging::DecodeLimits;
 use lookalike::query::embed_file;
 use lookalike::record::{ContentHash, ImageId};
-use lookalike::{Database, Hit, IndexOptions, Search};
+use lookalike::{Database, FileState, Hit, IndexOptions, Search};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, SearchArgs};
@@ -19,6 +19,7 @@ struct HitLine {
     rank: usize,
     score: f32,
     path: String,
+    file: FileState,
     id: ImageId,
     hash: ContentHash,
     copies: Vec<String>,
@@ -105,14 +106,21 @@ fn print(
     output: &Output,
 ) -> anyhow::Result<()> {
     let rank_width = hits.len().to_string().len();
+    let reach = database.reach()?;
     for (hit, rank) in hits.iter().zip(1..) {
-        let mut paths = hit.locations.iter().map(|location| location.to_path(database.home()));
+        let mut paths: Vec<PathBuf> =
+            hit.locations.iter().map(|location| location.to_path(database.home())).collect();
+        // A copy that can be opened is of more use than one on an unplugged drive.
+        paths.sort_by_key(|path| reach.file(path) != FileState::There);
+        let mut paths = paths.into_iter();
         let path = paths.next().unwrap_or_default();
+        let file = reach.file(&path);
         if output.json {
             output.object(&HitLine {
                 rank,
                 score: hit.score,
                 path: path_text(&path),
+                file,
                 id: hit.id,
                 hash: hit.hash,
                 copies: paths.map(|path| path_text(&path)).collect(),
@@ -125,8 +133,13 @@ fn print(
                 1 => "  (+1 copy)".to_owned(),
                 count => format!("  (+{count} copies)"),
             };
-            let line = format!("{rank:>rank_width$}  {:.4}  {}{copies}", hit.score, shown(&path));
-            output.line(line)?;
+            let mark = match file {
+                FileState::There => "",
+                FileState::Offline => "  (offline)",
+                FileState::Gone => "  (gone)",
+            };
+            let path = shown(&path);
+            output.line(format!("{rank:>rank_width$}  {:.4}  {path}{copies}{mark}", hit.score))?;
         }
     }
     Ok(())

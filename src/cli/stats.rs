@@ -19,6 +19,7 @@ pub(super) fn run(global: &GlobalArgs, output: &Output) -> anyhow::Result<Outcom
         ("database", shown(database.directory())),
         ("images", format!("{} ({})", thousands(stats.images), formats.join(", "))),
         ("files", format!("{}, {}", counted(stats.files, "file"), megabytes(stats.image_bytes))),
+        ("offline", counted(stats.files_offline, "file")),
         ("missing", counted(stats.images_missing, "image")),
         ("failed", counted(stats.files_failed, "file")),
         (

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Database, GraphState};
 use crate::error::Error;
-use crate::record::{LocationState, Space};
+use crate::record::{Location, LocationState, Space};
 use crate::store::FORMAT_VERSION;
 
 /// What a database holds.
@@ -18,6 +18,8 @@ pub struct Stats {
     pub images_missing: u64,
     /// Files that hold an image.
     pub files: u64,
+    /// Those of them whose folder or volume cannot be reached now.
+    pub files_offline: u64,
     /// Files that could not be read.
     pub files_failed: u64,
     /// Images by file format.
@@ -60,11 +62,16 @@ impl Database {
             let (_, record) = entry?;
             files_failed += u64::from(matches!(record.state, LocationState::Failed { .. }));
         }
+        let reach = self.reach()?;
+        let is_offline =
+            |location: &&Location| reach.offline(&location.to_path(&self.home)).is_some();
+        let files_offline = rows.iter().flat_map(|row| &row.locations).filter(is_offline).count();
         let images = present.clone().count() as u64;
         Ok(Stats {
             images,
             images_missing: rows.len() as u64 - images,
             files: rows.iter().map(|row| row.locations.len() as u64).sum(),
+            files_offline: files_offline as u64,
             files_failed,
             formats,
             image_bytes: present.map(|row| row.record.size_bytes).sum(),

@@ -1,17 +1,13 @@
-//! Embeds outcomes in batches and stores each batch in one transaction.
+//! Gathers outcomes and stores each batch of them in one transaction.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::read::{Done, NewImage, Outcome, reason};
 use super::report::{Failure, IngestReport};
-use super::{IngestError, Target};
+use super::work::{Done, NewImage, Outcome};
+use super::{FileState, IngestError, Reach, Target};
 use crate::imaging::READER_VERSION;
-use crate::inference::{Encoder, InferenceError, top_classes};
-use crate::pixels::Pixels;
-use crate::record::{ClassScore, ContentHash, ImageId, Location, LocationRecord, LocationState};
-use crate::store::{StoreError, Writer};
-use crate::vector::Embedding;
+use crate::record::{ImageId, Location, LocationRecord, LocationState};
+use crate::store::{Roots, StoreError, Writer};
 
 /// New images in a transaction: enough to make its two syncs small beside the network.
 const BATCH_IMAGES: usize = 16;
@@ -19,12 +15,10 @@ const BATCH_IMAGES: usize = 16;
 const BATCH_LOCATIONS: usize = 512;
 /// Work that a killed run may lose.
 const BATCH_AGE_MAX: Duration = Duration::from_secs(2);
-/// Classes that are kept of each image.
-const CLASSES_KEPT: usize = 5;
-
 /// Gathers outcomes and commits them.
 pub(super) struct Committer<'a> {
     target: Target<'a>,
+    roots: &'a Roots,
     batch: Vec<Done>,
     new_images: usize,
     batch_start: Instant,
@@ -32,13 +26,11 @@ pub(super) struct Committer<'a> {
     arrivals: Vec<(ImageId, Location)>,
 }
 
-/// An embedded image, or why the network did not take it.
-type Encoded = Result<(Embedding, Vec<ClassScore>), String>;
-
 impl<'a> Committer<'a> {
-    pub(super) fn new(target: Target<'a>) -> Self {
+    pub(super) fn new(target: Target<'a>, roots: &'a Roots) -> Self {
         Self {
             target,
+            roots,
             batch: Vec::new(),
             new_images: 0,
             batch_start: Instant::now(),
@@ -82,12 +74,10 @@ impl<'a> Committer<'a> {
     fn commit(&mut self) -> Result<(), IngestError> {
         let batch = std::mem::take(&mut self.batch);
         self.new_images = 0;
-        let encoded = encode_new(self.target.encoder, &batch)?;
-        self.report.embedded += encoded.values().filter(|result| result.is_ok()).count() as u64;
         let target = self.target;
         let (report, arrivals) = (&mut self.report, &mut self.arrivals);
         target.store.write(|writer| {
-            let mut step = Step { target, writer, encoded: &encoded, report, arrivals };
+            let mut step = Step { target, writer, report, arrivals };
             for done in batch {
                 step.store(done)?;
             }
@@ -95,12 +85,14 @@ impl<'a> Committer<'a> {
         })
     }
 
-    /// Known content at a new place was moved there if another place of it is gone.
+    /// Known content at a new place was moved there if another place of it is gone,
+    /// and copied from a place that is offline.
     fn tell_moved_from_copied(&mut self) -> Result<(), StoreError> {
         let (store, home) = (self.target.store, self.target.home);
+        let reach = Reach::now(self.roots, home, store.directory());
         for (id, arrived) in std::mem::take(&mut self.arrivals) {
             let gone = store.locations_of(id)?.into_iter().find(|location| {
-                *location != arrived && location.to_path(home).symlink_metadata().is_err()
+                *location != arrived && reach.file(&location.to_path(home)) == FileState::Gone
             });
             match gone {
                 Some(old) => {
@@ -118,7 +110,6 @@ impl<'a> Committer<'a> {
 struct Step<'a, 'w> {
     target: Target<'a>,
     writer: &'a mut Writer<'w>,
-    encoded: &'a HashMap<ContentHash, Encoded>,
     report: &'a mut IngestReport,
     arrivals: &'a mut Vec<(ImageId, Location)>,
 }
@@ -129,17 +120,20 @@ impl Step<'_, '_> {
         let before = self.target.store.location(&location)?.map(|record| record.state);
         let state = match outcome {
             Outcome::Vanished => return Ok(()),
+            Outcome::Unsettled => {
+                self.report.unsettled += 1;
+                return Ok(());
+            }
             Outcome::Known(id) => {
                 self.count_known(id, &location, before.as_ref());
                 LocationState::Present(id)
             }
-            Outcome::New(image) => match self.encoded.get(&image.record.hash) {
-                Some(Ok((embedding, classes))) => {
-                    let id = self.put_image(*image, embedding, classes, &location, before)?;
-                    LocationState::Present(id)
+            Outcome::New(image) => match image.get() {
+                Some(Ok(image)) => {
+                    LocationState::Present(self.put_image(image, &location, before)?)
                 }
                 Some(Err(reason)) => failed(reason.clone()),
-                None => failed("the network gave no result".to_owned()),
+                None => failed("its content could not be read at another place".to_owned()),
             },
             Outcome::Failed(reason) => failed(reason),
         };
@@ -152,20 +146,24 @@ impl Step<'_, '_> {
 
     fn put_image(
         &mut self,
-        image: NewImage,
-        embedding: &Embedding,
-        classes: &[ClassScore],
+        image: &NewImage,
         location: &Location,
         before: Option<LocationState>,
     ) -> Result<ImageId, IngestError> {
-        let mut record = image.record;
-        let known = self.writer.image_id(&record.hash)?;
-        record.classes = classes.to_vec();
-        let id = self.writer.put_image(&record)?;
-        self.writer.put_embedding(self.target.space, id, embedding)?;
+        let space = self.target.space;
+        let known = self.writer.image_id(&image.record.hash)?;
+        // The same content at a place that came earlier in this run.
+        if let Some(id) = known
+            && self.writer.has_embedding(space, id)?
+        {
+            self.count_known(id, location, before.as_ref());
+            return Ok(id);
+        }
+        let id = self.writer.put_image(&image.record)?;
+        self.writer.put_embedding(space, id, &image.embedding)?;
+        self.report.embedded += 1;
         match (known, before) {
-            // The same content twice in one batch, or an image that had no
-            // embedding in this space yet.
+            // An image that had no embedding in this space yet.
             (Some(id), before) => self.count_known(id, location, before.as_ref()),
             (None, Some(LocationState::Present(_) | LocationState::Missing(_))) => {
                 self.report.changed += 1;
@@ -177,8 +175,10 @@ impl Step<'_, '_> {
 
     fn count_known(&mut self, id: ImageId, location: &Location, before: Option<&LocationState>) {
         match before {
-            Some(LocationState::Present(old) | LocationState::Missing(old)) if *old == id => {
+            Some(LocationState::Present(old)) if *old == id => self.report.unchanged += 1,
+            Some(LocationState::Missing(old)) if *old == id => {
                 self.report.unchanged += 1;
+                self.report.returned += 1;
             }
             Some(LocationState::Present(_) | LocationState::Missing(_)) => self.report.changed += 1,
             _ => self.arrivals.push((id, location.clone())),
@@ -188,52 +188,4 @@ impl Step<'_, '_> {
 
 fn failed(reason: String) -> LocationState {
     LocationState::Failed { reason, reader_version: READER_VERSION }
-}
-
-/// Sends each distinct new content of a batch through the network.
-fn encode_new(
-    encoder: &dyn Encoder,
-    batch: &[Done],
-) -> Result<HashMap<ContentHash, Encoded>, IngestError> {
-    let mut images: Vec<&NewImage> = Vec::new();
-    let mut encoded = HashMap::new();
-    for done in batch {
-        if let Outcome::New(image) = &done.outcome {
-            let unseen = Err("not embedded".to_owned());
-            if encoded.insert(image.record.hash, unseen).is_none() {
-                images.push(image);
-            }
-        }
-    }
-    match encode(encoder, &images) {
-        Ok(results) => {
-            for (image, result) in images.iter().zip(results) {
-                encoded.insert(image.record.hash, Ok(result));
-            }
-        }
-        // One image that the network cannot take must not cost the others.
-        Err(_) => {
-            for image in images {
-                let result = encode(encoder, &[image]).map_err(|error| reason(&error));
-                let result = result.and_then(|mut one| one.pop().ok_or_else(String::new));
-                encoded.insert(image.record.hash, result);
-            }
-        }
-    }
-    Ok(encoded)
-}
-
-fn encode(
-    encoder: &dyn Encoder,
-    images: &[&NewImage],
-) -> Result<Vec<(Embedding, Vec<ClassScore>)>, InferenceError> {
-    let wholes: Vec<Pixels> = images.iter().map(|image| image.whole.clone()).collect();
-    let crops: Vec<Pixels> = images.iter().map(|image| image.crop.clone()).collect();
-    let classes = encoder.classify(&crops)?;
-    let embeddings = encoder.embed(&wholes)?;
-    Ok(embeddings
-        .into_iter()
-        .zip(classes)
-        .map(|(embedding, probabilities)| (embedding, top_classes(&probabilities, CLASSES_KEPT)))
-        .collect())
 }

@@ -1,23 +1,31 @@
 //! Indexing: from folders of files to records in the store.
 //!
-//! Files are found in a fixed order, read and decoded on all cores, embedded in
-//! batches and committed in the order in which they were found. An index that
-//! was killed and resumed therefore ends with the very numbers of one that
-//! was not.
+//! Files are found in a fixed order, read, decoded and embedded on all cores, and
+//! committed in the order in which they were found. An index that was killed and
+//! resumed therefore ends with the very numbers of one that was not.
 
 mod commit;
 mod error;
+mod large;
 mod missing;
+mod permits;
 mod pipeline;
+mod reach;
 mod read;
 mod report;
 mod scan;
+mod volumes;
+mod watch;
+mod work;
 
 use std::path::Path;
+use std::time::Duration;
 
 pub use error::IngestError;
 pub use pipeline::run;
+pub use reach::{FileState, Offline, Reach};
 pub use report::{Failure, IngestReport, Progress};
+pub use watch::{FolderWatch, Wake, WatchError};
 
 use crate::imaging::DecodeLimits;
 use crate::inference::Encoder;
@@ -40,12 +48,15 @@ pub struct Target<'a> {
 /// How to index.
 #[derive(Clone, Debug)]
 pub struct IndexOptions {
-    /// Threads that read and decode; at least 1.
+    /// Images that are decoded and embedded at a time; at least 1.
     pub threads: usize,
     /// What a single image may cost.
     pub limits: DecodeLimits,
     /// Which files are looked at.
     pub walk: WalkOptions,
+    /// Leave files for a later run that were changed within this time: somebody
+    /// may still be writing them. None are left when absent.
+    pub unsettled_for: Option<Duration>,
 }
 
 impl Default for IndexOptions {
@@ -54,6 +65,7 @@ impl Default for IndexOptions {
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             limits: DecodeLimits::default(),
             walk: WalkOptions::default(),
+            unsettled_for: None,
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The stages of a run and the bounded queues between them.
 //!
 //! ```text
-//! scan (1 thread) --jobs--> read (n threads) --outcomes--> commit (caller's thread)
+//! scan (1 thread) --jobs--> work (n + 2 threads) --outcomes--> commit (caller's thread)
 //!                              ^------------ tokens -----------'
 //! ```
-//! A reader takes a token before a job, and committing gives it back. So the
-//! number of decoded images in memory has a bound, though outcomes are put back
-//! into the order of the jobs: the oldest job always holds a token.
+//! A worker does all that one image needs, on one thread: no stage waits for
+//! another one's batch, and of an image only its embedding is passed on. A worker
+//! takes a token before a job, and committing gives it back. So the number of
+//! images on the way has a bound, though outcomes are put back into the order of
+//! the jobs: the oldest job always holds a token.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,24 +20,28 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::commit::Committer;
 use super::missing;
-use super::read::{Done, Outcome, Reader};
 use super::report::{Failure, IngestReport, Progress};
-use super::scan::{self, Found, FoundFile, Scan};
-use super::{Control, IndexOptions, IngestError, Target};
+use super::scan::{self, Found, FoundFile, Scan, ScannedFolder};
+use super::work::{Done, Step, Workshop};
+use super::{Control, IndexOptions, IngestError, Reach, Target, volumes};
 use crate::imaging::READER_VERSION;
-use crate::record::{Location, LocationRecord, LocationState};
-use crate::store::StoreError;
+use crate::record::{ImageId, Location, LocationRecord, LocationState};
+use crate::store::{Roots, StoreError};
 
-/// Files being read or waiting for their batch, at most: 0.3 MB each once decoded
-/// and resized. Several batches, so that reading goes on while one is embedded.
+/// Files being worked on or waiting for an older one, at most: a large image may
+/// take as long as so many of the usual size.
 const WINDOW: usize = 64;
 
-/// A file to be read, numbered in the order of the scan.
-struct Job {
-    number: u64,
-    file: FoundFile,
+/// Workers beyond the number of cores: they read while the others compute, so
+/// that a slow disk does not leave a core without work.
+const READ_AHEAD: usize = 2;
+
+/// A file to be worked on, numbered in the order of the scan.
+pub(super) struct Job {
+    pub(super) number: u64,
+    pub(super) file: FoundFile,
     /// Set when the file need not be read.
-    known: Option<Outcome>,
+    pub(super) known: Option<ImageId>,
 }
 
 /// What the threads of a run share.
@@ -69,6 +75,8 @@ pub fn run(
     control: Control<'_>,
 ) -> Result<IngestReport, IngestError> {
     let start = Instant::now();
+    let mut roots = target.store.roots()?;
+    let (folders, offline) = take_in(target, &mut roots, folders)?;
     let shared = Shared {
         target,
         control,
@@ -77,31 +85,33 @@ pub fn run(
         unchanged: AtomicU64::new(0),
         scanned: AtomicBool::new(false),
     };
-    let reader = Reader::new(target, options);
+    let workshop = Workshop::new(target, options);
     let failure = Mutex::new(None);
     // Jobs are a path each; a bound here would only hide the total from the progress bar.
     let (job_sender, job_receiver) = crossbeam_channel::unbounded();
     let (done_sender, done_receiver) = crossbeam_channel::bounded(WINDOW);
     let (token_sender, token_receiver) = crossbeam_channel::bounded(WINDOW);
     let (scan, mut report) = std::thread::scope(|scope| {
-        let (shared, reader, failure) = (&shared, &reader, &failure);
+        let (shared, workshop, failure) = (&shared, &workshop, &failure);
+        let (folders, roots) = (&folders, &roots);
         let scan = scope.spawn(move || {
             let scan = scan_folders(shared, folders, options, &job_sender);
             shared.scanned.store(true, Ordering::Relaxed);
             scan
         });
-        for _ in 0..options.threads.max(1) {
+        for _ in 0..options.threads.max(1) + READ_AHEAD {
             let (jobs, done) = (job_receiver.clone(), done_sender.clone());
             let tokens: Receiver<()> = token_receiver.clone();
             scope.spawn(move || {
-                if let Err(error) = read_jobs(shared, reader, &jobs, &tokens, &done) {
+                let worked = alone(|| work_jobs(shared, workshop, &jobs, &tokens, &done));
+                if let Err(error) = worked {
                     shared.stop.store(true, Ordering::Relaxed);
                     failure.lock().map(|mut slot| *slot = Some(error)).unwrap_or_default();
                 }
             });
         }
         drop((job_receiver, done_sender, token_receiver));
-        let report = commit_in_order(shared, &done_receiver, token_sender);
+        let report = commit_in_order(shared, roots, &done_receiver, token_sender);
         shared.stop.store(report.is_err() || shared.stopped(), Ordering::Relaxed);
         drop(done_receiver);
         let scan = scan.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -112,13 +122,49 @@ pub fn run(
     }
     report.interrupted = shared.stopped();
     report.unchanged += shared.unchanged.load(Ordering::Relaxed);
-    missing::settle(target, &scan, &mut report)?;
+    report.offline = offline;
+    let known_volumes = roots.volumes.len();
+    roots.volumes.extend(scan.volumes.iter().cloned());
+    if roots.volumes.len() > known_volumes {
+        target.store.set_roots(&roots)?;
+    }
+    let reach = Reach::now(&roots, target.home, target.store.directory());
+    missing::settle(target, &scan, &reach, &mut report)?;
     report.failed.extend(scan.failures);
     report.failed.sort_by(|a, b| a.path.cmp(&b.path));
+    report.unsettled += scan.unsettled;
     report.other_files = scan.other_files;
     report.links_skipped = scan.links;
     report.elapsed = start.elapsed();
     Ok(report)
+}
+
+/// Adds folders to the roots, and gives those that can be scanned and the roots
+/// among them that are offline.
+fn take_in(
+    target: Target<'_>,
+    roots: &mut Roots,
+    folders: &[PathBuf],
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>), IngestError> {
+    let (home, directory) = (target.home, target.store.directory());
+    let reach = Reach::now(roots, home, directory);
+    let (offline, online): (Vec<PathBuf>, Vec<PathBuf>) =
+        folders.iter().cloned().partition(|folder| reach.offline(folder).is_some());
+    let before = roots.clone();
+    for folder in &online {
+        scan::check_folder(folder)?;
+        roots.add(&Location::of(folder, home), home);
+        // Of the volume that holds the database it is known anyway that it is there.
+        if let Some(volume) = volumes::mount_point(folder)
+            && !directory.starts_with(&volume)
+        {
+            roots.volumes.insert(Location::of(&volume, home));
+        }
+    }
+    if *roots != before {
+        target.store.set_roots(roots)?;
+    }
+    Ok((online, offline))
 }
 
 fn scan_folders(
@@ -139,6 +185,7 @@ fn scan_folders(
             match found {
                 Found::Other => scan.other_files += 1,
                 Found::Link => scan.links += 1,
+                Found::Volume(place) => scan.volumes.push(place),
                 Found::Unreadable { path, reason } => {
                     let path = path.unwrap_or_else(|| folder.clone());
                     scan.unreadable.push(Location::of(&path, home));
@@ -147,13 +194,18 @@ fn scan_folders(
                 Found::Image(file) => {
                     any_image = true;
                     // Folders given twice, or one inside the other, are walked twice.
-                    if scan.seen.insert(Scan::digest(&file.location)) {
+                    if !scan.seen.insert(Scan::digest(&file.location)) {
+                        continue;
+                    }
+                    if options.unsettled_for.is_some_and(|quiet| file.changed_within(quiet)) {
+                        scan.unsettled += 1;
+                    } else {
                         plan(shared, &mut scan, &mut number, file, jobs)?;
                     }
                 }
             }
         }
-        scan.folders.push((Location::of(folder, home), any_image));
+        scan.folders.push(ScannedFolder { path: folder.clone(), any_image });
     }
     scan.complete = true;
     Ok(scan)
@@ -173,7 +225,7 @@ fn plan(
                 shared.unchanged.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            LocationState::Missing(id) if has_embedding(shared, id)? => Some(Outcome::Known(id)),
+            LocationState::Missing(id) if has_embedding(shared, id)? => Some(id),
             LocationState::Failed { reason, reader_version }
                 if reader_version == READER_VERSION =>
             {
@@ -191,44 +243,60 @@ fn plan(
     Ok(())
 }
 
-fn has_embedding(shared: &Shared<'_>, id: crate::record::ImageId) -> Result<bool, StoreError> {
+fn has_embedding(shared: &Shared<'_>, id: ImageId) -> Result<bool, StoreError> {
     shared.target.store.has_embedding(shared.target.space, id)
 }
 
-fn read_jobs(
+/// Runs a worker as the only thread of a pool of its own: what it calls must not
+/// share its image out over threads that are busy with other images.
+fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(work),
+        // Too many threads already: slower, and nothing else.
+        Err(_) => work(),
+    }
+}
+
+fn work_jobs(
     shared: &Shared<'_>,
-    reader: &Reader<'_>,
+    workshop: &Workshop<'_>,
     jobs: &Receiver<Job>,
     tokens: &Receiver<()>,
     done: &Sender<(u64, Done)>,
 ) -> Result<(), StoreError> {
-    while tokens.recv().is_ok() {
-        let Ok(job) = jobs.recv() else { return Ok(()) };
+    loop {
+        // A job that was put aside has its token already. Whoever gives the turn
+        // back comes here next, so none is left behind.
+        let (job, turn) = match workshop.next_large() {
+            Some((job, turn)) => (job, Some(turn)),
+            None => match tokens.recv().ok().and_then(|()| jobs.recv().ok()) {
+                Some(job) => (job, None),
+                None => return Ok(()),
+            },
+        };
         if shared.stopped() {
             return Ok(());
         }
-        let (stamp, outcome) = match job.known {
-            Some(outcome) => (job.file.stamp, outcome),
-            None => reader.read(&job.file)?,
-        };
-        let FoundFile { path, location, .. } = job.file;
-        if done.send((job.number, Done { location, path, stamp, outcome })).is_err() {
+        let number = job.number;
+        if let Step::Done(outcome) = workshop.work(job, turn)?
+            && done.send((number, *outcome)).is_err()
+        {
             return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Commits outcomes in the order of their jobs until all readers have ended.
 fn commit_in_order(
     shared: &Shared<'_>,
+    roots: &Roots,
     done: &Receiver<(u64, Done)>,
     tokens: Sender<()>,
 ) -> Result<IngestReport, IngestError> {
     for _ in 0..WINDOW {
         let _ = tokens.try_send(());
     }
-    let mut committer = Committer::new(shared.target);
+    let mut committer = Committer::new(shared.target, roots);
     let mut waiting = BTreeMap::new();
     let mut next = 0;
     loop {
@@ -239,8 +307,10 @@ fn commit_in_order(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        while let Some(outcome) = waiting.remove(&next) {
-            committer.add(outcome)?;
+        while waiting.get(&next).is_some_and(|done: &Done| done.outcome.is_ready()) {
+            if let Some(done) = waiting.remove(&next) {
+                committer.add(done)?;
+            }
             next += 1;
             let _ = tokens.try_send(());
         }

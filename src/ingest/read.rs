@@ -1,164 +1,120 @@
-//! Reads one file: from a path to pixels for the network, or to the reason why not.
+//! Reads one file: its start first, which tells what the rest will cost, then all of it.
 
-use std::error::Error;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::scan::{FoundFile, stamp_of};
-use super::{IndexOptions, Target};
-use crate::imaging::{self, ImagingError};
-use crate::pixels::Pixels;
-use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord, Location};
-use crate::store::StoreError;
+use super::scan::stamp_of;
+use crate::imaging::{self, ImageFormat};
+use crate::record::{ContentHash, FileStamp};
 
 /// Files above this length are not read: no format that we decode needs it.
 const FILE_BYTES_MAX: u64 = 2 << 30;
 
-/// Images above this take turns, so that a folder of panoramas does not decode
-/// one of them on every core at the same time.
-const LARGE_PIXELS: u64 = 40_000_000;
+/// Enough for the header of nearly every photo, behind its EXIF and thumbnail.
+const START_BYTES: u64 = 256 << 10;
+
+/// Bytes read at a time; each piece is hashed while it is still in the cache.
+const PIECE_BYTES: u64 = 256 << 10;
 
 /// A file written this shortly before it was read may be written again within
 /// the same tick of the file system's clock, and would then look unchanged.
-const SETTLED: Duration = Duration::from_millis(20);
+const TICK: Duration = Duration::from_millis(20);
 
-/// A file that was read.
-pub(super) struct Done {
-    pub(super) location: Location,
-    pub(super) path: PathBuf,
+/// An open file of which the start is in memory.
+pub(super) struct OpenedFile {
+    file: File,
+    modified: Option<SystemTime>,
+    stamp: FileStamp,
+    bytes: Vec<u8>,
+    hasher: blake3::Hasher,
+}
+
+/// A whole file.
+pub(super) struct ReadFile {
+    pub(super) bytes: Vec<u8>,
+    pub(super) hash: ContentHash,
+    /// Never equal to a real stamp when the file may have changed since: the
+    /// next run then reads it again.
     pub(super) stamp: FileStamp,
-    pub(super) outcome: Outcome,
+    /// Whether it changed while it was read, so that these bytes are no image
+    /// that anybody made.
+    pub(super) changed: bool,
 }
 
-/// What a file turned out to be.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// Content that the store knows, embedding and all.
-    Known(ImageId),
-    /// Content to be embedded.
-    New(Box<NewImage>),
-    /// A file that cannot be read.
-    Failed(String),
-    /// The file went away after it was found.
-    Vanished,
-}
-
-/// An image on its way to the network.
-#[derive(Debug)]
-pub(super) struct NewImage {
-    /// Complete but for the classes.
-    pub(super) record: ImageRecord,
-    /// The whole image at the network's size, for the embedding.
-    pub(super) whole: Pixels,
-    /// Its centre at the network's size, for the classes.
-    pub(super) crop: Pixels,
-}
-
-/// Reads files for one run.
-pub(super) struct Reader<'a> {
-    target: Target<'a>,
-    options: &'a IndexOptions,
-    large: Mutex<()>,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(target: Target<'a>, options: &'a IndexOptions) -> Self {
-        Self { target, options, large: Mutex::new(()) }
-    }
-
-    /// Reads a file and gives its stamp at the time of reading.
+impl OpenedFile {
+    /// Opens a file and reads its start.
     ///
     /// # Errors
-    /// Only those of the store; a bad file is an [`Outcome::Failed`].
-    pub(super) fn read(&self, file: &FoundFile) -> Result<(FileStamp, Outcome), StoreError> {
-        let (stamp, bytes) = match read_settled(&file.path) {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok((file.stamp, Outcome::Vanished));
-            }
-            Err(error) => return Ok((file.stamp, Outcome::Failed(error.to_string()))),
-        };
-        let hash = ContentHash::of(&bytes);
-        if let Some(id) = self.target.store.image_id(&hash)?
-            && self.target.store.has_embedding(self.target.space, id)?
-        {
-            return Ok((stamp, Outcome::Known(id)));
+    /// Those of the system; a file that is too large to be a photo.
+    pub(super) fn open(path: &Path) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.len() > FILE_BYTES_MAX {
+            let size_mb = metadata.len() / 1_000_000;
+            return Err(std::io::Error::other(format!(
+                "the file of {size_mb} MB is too large to read"
+            )));
         }
-        Ok((
-            stamp,
-            match self.decode(&bytes, hash) {
-                Ok(image) => Outcome::New(Box::new(image)),
-                Err(error) => Outcome::Failed(reason(&error)),
-            },
-        ))
+        let mut opened = Self {
+            file,
+            modified: metadata.modified().ok(),
+            stamp: stamp_of(&metadata),
+            bytes: Vec::new(),
+            hasher: blake3::Hasher::new(),
+        };
+        opened.read_piece(START_BYTES)?;
+        Ok(opened)
     }
 
-    fn decode(&self, bytes: &[u8], hash: ContentHash) -> Result<NewImage, ImagingError> {
-        let header = imaging::probe(bytes)?;
-        let pixels = u64::from(header.width_px) * u64::from(header.height_px);
-        let _turn = (pixels > LARGE_PIXELS)
-            .then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
-        let side = self.target.encoder.input_side_px();
-        let side_min_px = imaging::side_needed_px(side);
-        let image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)?;
-        Ok(NewImage {
-            whole: imaging::squash(&image.pixels, side),
-            crop: imaging::centre_crop(&image.pixels, side),
-            record: ImageRecord {
-                hash,
-                width_px: image.width_px,
-                height_px: image.height_px,
-                size_bytes: bytes.len() as u64,
-                format: image.format.name().to_owned(),
-                orientation: image.orientation,
-                captured_at: image.exif.captured_at.map(|time| time.to_string()),
-                camera: camera(image.exif.camera_make, image.exif.camera_model),
-                classes: Vec::new(),
-            },
-        })
+    /// About the memory that reading and decoding the file takes.
+    ///
+    /// A guess where the header does not lie in the start, as in some TIFF.
+    pub(super) fn cost_bytes(&self) -> u64 {
+        let decoded = match imaging::probe(&self.bytes) {
+            Ok(header) => {
+                let pixels = u64::from(header.width_px) * u64::from(header.height_px);
+                // Two upright copies in 8 bits while an image is turned, or one and the
+                // coefficients of a progressive JPEG; 16 bits with transparency in others.
+                let per_pixel = if header.format == ImageFormat::Jpeg { 6 } else { 8 };
+                pixels.saturating_mul(per_pixel)
+            }
+            Err(_) => 4 * self.stamp.size_bytes,
+        };
+        // The JPEG reader makes a copy of the file.
+        decoded.saturating_add(2 * self.stamp.size_bytes)
     }
-}
 
-/// Joins maker and model; many cameras repeat the maker in the model.
-fn camera(make: Option<String>, model: Option<String>) -> Option<String> {
-    match (make, model) {
-        (Some(make), Some(model)) if !model.starts_with(&make) => Some(format!("{make} {model}")),
-        (make, model) => model.or(make),
+    /// Reads the rest, hashing as it comes.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(super) fn read(mut self) -> std::io::Result<ReadFile> {
+        // No further than the length at opening, which is what memory was set aside for.
+        while (self.bytes.len() as u64) < self.stamp.size_bytes {
+            let left = self.stamp.size_bytes - self.bytes.len() as u64;
+            if self.read_piece(left.min(PIECE_BYTES))? == 0 {
+                break;
+            }
+        }
+        let after = stamp_of(&self.file.metadata()?);
+        let changed = after != self.stamp || self.bytes.len() as u64 != self.stamp.size_bytes;
+        let age = self.modified.and_then(|time| SystemTime::now().duration_since(time).ok());
+        let mut stamp = self.stamp;
+        if changed || age.is_none_or(|age| age <= TICK) {
+            stamp.modified_ns = 0;
+        }
+        let hash = ContentHash(*self.hasher.finalize().as_bytes());
+        Ok(ReadFile { bytes: self.bytes, hash, stamp, changed })
     }
-}
 
-/// One sentence with its causes, for the report.
-pub(super) fn reason(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+    fn read_piece(&mut self, length: u64) -> std::io::Result<usize> {
+        let start = self.bytes.len();
+        let count = Read::by_ref(&mut self.file).take(length).read_to_end(&mut self.bytes)?;
+        self.hasher.update(&self.bytes[start..]);
+        Ok(count)
     }
-    text
-}
-
-/// Reads a whole file with a stamp that will tell whether it changes later.
-fn read_settled(path: &Path) -> std::io::Result<(FileStamp, Vec<u8>)> {
-    let before = std::fs::metadata(path)?;
-    if before.len() > FILE_BYTES_MAX {
-        let size_mb = before.len() / 1_000_000;
-        return Err(std::io::Error::other(format!(
-            "the file of {size_mb} MB is too large to read"
-        )));
-    }
-    let bytes = std::fs::read(path)?;
-    let mut stamp = stamp_of(&before);
-    let age = before.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
-    let settled = age.is_some_and(|age| age > SETTLED);
-    if !settled || stamp_of(&std::fs::metadata(path)?) != stamp {
-        // Never equal to a real stamp: the next run reads the file again.
-        stamp.modified_ns = 0;
-    }
-    Ok((stamp, bytes))
 }
 
 #[cfg(test)]
@@ -170,20 +126,48 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jpg");
         std::fs::write(&path, b"abc").unwrap();
-        assert_eq!(read_settled(&path).unwrap().0.modified_ns, 0);
-        let file = std::fs::File::open(&path).unwrap();
+        assert_eq!(OpenedFile::open(&path).unwrap().read().unwrap().stamp.modified_ns, 0);
+        let file = File::options().write(true).open(&path).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(1)).unwrap();
-        let (stamp, bytes) = read_settled(&path).unwrap();
-        assert_ne!(stamp.modified_ns, 0);
-        assert_eq!((stamp.size_bytes, bytes.as_slice()), (3, &b"abc"[..]));
+        let read = OpenedFile::open(&path).unwrap().read().unwrap();
+        assert_ne!(read.stamp.modified_ns, 0);
+        assert_eq!((read.stamp.size_bytes, read.bytes.as_slice()), (3, &b"abc"[..]));
+        assert!(!read.changed);
     }
 
     #[test]
-    fn the_maker_is_not_repeated() {
-        let some = |text: &str| Some(text.to_owned());
-        assert_eq!(camera(some("Canon"), some("Canon EOS 5D")), some("Canon EOS 5D"));
-        assert_eq!(camera(some("SONY"), some("ILCE-7")), some("SONY ILCE-7"));
-        assert_eq!(camera(None, some("X100")), some("X100"));
-        assert_eq!(camera(None, None), None);
+    fn a_file_of_several_pieces_is_hashed_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jpg");
+        let bytes: Vec<u8> = (0..START_BYTES + 2 * PIECE_BYTES + 7).map(|n| n as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        let read = OpenedFile::open(&path).unwrap().read().unwrap();
+        assert_eq!(read.hash, ContentHash::of(&bytes));
+        assert_eq!(read.bytes, bytes);
+    }
+
+    #[test]
+    fn a_file_that_grows_or_shrinks_while_it_is_read_is_noticed() {
+        for length in [5, START_BYTES + 100] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.jpg");
+            std::fs::write(&path, vec![1; START_BYTES as usize + 50]).unwrap();
+            let opened = OpenedFile::open(&path).unwrap();
+            File::options().write(true).open(&path).unwrap().set_len(length).unwrap();
+            let read = opened.read().unwrap();
+            assert!(read.changed, "{length}");
+            assert_eq!(read.stamp.modified_ns, 0);
+            assert!(read.bytes.len() as u64 <= START_BYTES + 50);
+        }
+    }
+
+    #[test]
+    fn the_cost_is_known_from_the_start_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        image::RgbImage::new(300, 200).save(&path).unwrap();
+        let length = std::fs::metadata(&path).unwrap().len();
+        let cost = OpenedFile::open(&path).unwrap().cost_bytes();
+        assert_eq!(cost, 300 * 200 * 8 + 2 * length);
     }
 }

@@ -14,12 +14,16 @@ pub struct IngestReport {
     pub changed: u64,
     /// Known files that were not read again.
     pub unchanged: u64,
+    /// Files that were missing and are there again; they are among the unchanged.
+    pub returned: u64,
     /// Files with known content whose old place is gone.
     pub moved: u64,
     /// Further files with content that is there already.
     pub copied: u64,
     /// Files that were there before and are gone; what is known of them is kept.
     pub missing: u64,
+    /// Files that were being written, left for a later run.
+    pub unsettled: u64,
     /// Images that went through the network.
     pub embedded: u64,
     /// Files that look like images and cannot be read.
@@ -28,8 +32,8 @@ pub struct IngestReport {
     pub other_files: u64,
     /// Symbolic links that were not followed.
     pub links_skipped: u64,
-    /// Folders that hold no file any more though files in them are known: taken
-    /// for unplugged volumes, so that nothing in them counts as missing.
+    /// Folders and volumes that cannot be reached, or hold no image any more though
+    /// some in them are known: nothing in them counts as missing.
     #[serde(serialize_with = "as_texts")]
     pub offline: Vec<PathBuf>,
     /// Whether the run was ended early by its caller.

@@ -1,16 +1,17 @@
 //! Finds the files that may be images, in the order of their names.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ignore::overrides::OverrideBuilder;
 use ignore::{DirEntry, Walk, WalkBuilder};
 
 use super::report::Failure;
-use super::{IngestError, WalkOptions};
+use super::{IngestError, WalkOptions, volumes};
 use crate::imaging;
 use crate::record::{FileStamp, Location};
 
@@ -54,6 +55,8 @@ pub(super) enum Found {
     Other,
     /// A symbolic link that is not followed.
     Link,
+    /// A folder that another file system is mounted on.
+    Volume(Location),
     /// A file or folder that cannot be looked at; `path` when it is known.
     Unreadable { path: Option<PathBuf>, reason: String },
 }
@@ -63,15 +66,35 @@ pub(super) enum Found {
 pub(super) struct Scan {
     /// Digests of the locations that were seen.
     pub(super) seen: HashSet<[u8; 16]>,
+    /// Places below the scanned folders where another file system is mounted.
+    pub(super) volumes: Vec<Location>,
     /// Places whose content could not be listed.
     pub(super) unreadable: Vec<Location>,
-    /// Scanned folders, with whether any image was seen in them.
-    pub(super) folders: Vec<(Location, bool)>,
+    pub(super) folders: Vec<ScannedFolder>,
     pub(super) failures: Vec<Failure>,
     pub(super) other_files: u64,
     pub(super) links: u64,
+    /// Files that were changed too shortly ago to be read.
+    pub(super) unsettled: u64,
     /// Whether every folder was walked to its end.
     pub(super) complete: bool,
+}
+
+/// A folder that was walked to its end.
+pub(super) struct ScannedFolder {
+    pub(super) path: PathBuf,
+    /// Whether any image was seen in it.
+    pub(super) any_image: bool,
+}
+
+impl FoundFile {
+    /// Whether the file was changed within a time before now, or will have been:
+    /// the clock of a network drive may go ahead of ours.
+    pub(super) fn changed_within(&self, time: Duration) -> bool {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let away_ns = since_epoch.as_nanos().abs_diff(self.stamp.modified_ns.max(0) as u128);
+        away_ns < time.as_nanos()
+    }
 }
 
 impl Scan {
@@ -93,9 +116,10 @@ pub(super) fn walk<'a>(
     options: &WalkOptions,
 ) -> Result<impl Iterator<Item = Found> + use<'a>, IngestError> {
     let walk = builder(folder, options)?;
+    let device = volumes::device(folder);
     Ok(walk.filter_map(move |entry| match entry {
         Ok(entry) if entry.depth() == 0 => None,
-        Ok(entry) => classify(&entry, home),
+        Ok(entry) => classify(&entry, home, device),
         Err(error) => Some(unreadable(&error)),
     }))
 }
@@ -110,13 +134,22 @@ pub(super) fn stamp_of(metadata: &Metadata) -> FileStamp {
     FileStamp { size_bytes: metadata.len(), modified_ns: since_epoch.unwrap_or(0) }
 }
 
-fn builder(folder: &Path, options: &WalkOptions) -> Result<Walk, IngestError> {
+/// Checks that a folder can be listed. The walk reports that too, but as one bad
+/// entry among others.
+///
+/// # Errors
+/// [`IngestError::Folder`], [`IngestError::NotAFolder`].
+pub(super) fn check_folder(folder: &Path) -> Result<(), IngestError> {
     let unreadable = |source| IngestError::Folder { path: folder.to_owned(), source };
     if !std::fs::metadata(folder).map_err(unreadable)?.is_dir() {
         return Err(IngestError::NotAFolder { path: folder.to_owned() });
     }
-    // The walk reports this too, but as one bad entry among others.
     std::fs::read_dir(folder).map_err(unreadable)?;
+    Ok(())
+}
+
+fn builder(folder: &Path, options: &WalkOptions) -> Result<Walk, IngestError> {
+    check_folder(folder)?;
     let mut overrides = OverrideBuilder::new(folder);
     for pattern in &options.exclude {
         let glob_error = |source| IngestError::Glob { pattern: pattern.clone(), source };
@@ -148,10 +181,12 @@ fn is_excluded(entry: &DirEntry) -> bool {
     is_folder && EXCLUDED_FOLDERS.iter().any(|name| entry.file_name() == *name)
 }
 
-fn classify(entry: &DirEntry, home: &Path) -> Option<Found> {
+fn classify(entry: &DirEntry, home: &Path, device: Option<u64>) -> Option<Found> {
     let kind = entry.file_type()?;
     if kind.is_dir() {
-        return None;
+        let path = entry.path();
+        let elsewhere = volumes::device(path) != device && volumes::is_mounted(path);
+        return elsewhere.then(|| Found::Volume(Location::of(path, home)));
     }
     if kind.is_symlink() {
         return Some(Found::Link);
@@ -173,10 +208,24 @@ fn classify(entry: &DirEntry, home: &Path) -> Option<Found> {
     })
 }
 
+/// Whether one of the folders above a path is never looked into.
+pub(super) fn is_in_excluded_folder(path: &Path) -> bool {
+    path.components().any(|part| EXCLUDED_FOLDERS.iter().any(|name| part.as_os_str() == *name))
+}
+
+/// Whether a file with this name can be an image; without an extension, any can.
+pub(super) fn may_name_an_image(path: &Path) -> bool {
+    path.extension().is_none_or(is_of_an_image)
+}
+
+fn is_of_an_image(extension: &OsStr) -> bool {
+    EXTENSIONS.contains(&extension.to_string_lossy().to_lowercase().as_str())
+}
+
 /// By its name, or without an extension by its first bytes.
 fn may_be_an_image(path: &Path) -> bool {
     match path.extension() {
-        Some(ending) => EXTENSIONS.contains(&ending.to_string_lossy().to_lowercase().as_str()),
+        Some(extension) => is_of_an_image(extension),
         None => starts_like_an_image(path),
     }
 }
@@ -260,6 +309,23 @@ mod tests {
         let folder = folder_with(&["README"]);
         std::fs::write(folder.path().join("scan"), b"\x89PNG\r\n\x1a\n0000").unwrap();
         assert_eq!(names(folder.path(), &WalkOptions::default()), ["scan"]);
+    }
+
+    #[test]
+    fn a_file_is_unsettled_around_the_time_of_its_change() {
+        let quiet = Duration::from_secs(2);
+        let changed = |seconds_from_now: i64| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
+            let modified_ns = now + seconds_from_now * 1_000_000_000;
+            let stamp = FileStamp { size_bytes: 1, modified_ns };
+            let location = Location::from_bytes(b"a.jpg".to_vec());
+            FoundFile { path: "a.jpg".into(), location, stamp }.changed_within(quiet)
+        };
+        assert!(changed(0));
+        assert!(changed(1), "the clock of the drive is ahead");
+        // A wrong clock does not keep a file out for ever.
+        assert!(!changed(60));
+        assert!(!changed(-60));
     }
 
     #[cfg(unix)]
