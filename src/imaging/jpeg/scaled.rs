@@ -155,7 +155,7 @@ impl Image {
 /// Measured on 89 photos at 1/4, mean and largest mean difference of a file to the box average:
 /// .43 and .89 levels with all coefficients, .47 and .93 up to 24, .55 and 1.12 up to 13, .74 and
 /// 1.57 up to 9. At 1/2 the 24 give .71 and 3.6, all .41 and 1.2. Color at half the size of
-/// brightness, at 1/8: .38 and .62 with all, .41 and .81 up to 4, in less than half of the time.
+/// brightness, at 1/8: .38 and .62 with all, .41 and .81 up to 4.
 fn last_kept(is_color: bool, block: Grid) -> usize {
     match (is_color, block.columns.max(block.rows)) {
         (true, 2) => 4,
