@@ -163,11 +163,15 @@ mod tests {
 
     #[test]
     fn the_cost_is_known_from_the_start_of_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        image::RgbImage::new(300, 200).save(&path).unwrap();
-        let length = std::fs::metadata(&path).unwrap().len();
-        let cost = OpenedFile::open(&path).unwrap().cost_bytes();
-        assert_eq!(cost, 300 * 200 * 8 + 2 * length);
+        let photos = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/photos");
+        for (photo, per_pixel) in [("landmarks/roman_colosseum.jpg", 6), ("fish/goldfish.webp", 8)]
+        {
+            let path = photos.join(photo);
+            let bytes = std::fs::read(&path).unwrap();
+            let header = imaging::probe(&bytes).unwrap();
+            let pixels = u64::from(header.width_px) * u64::from(header.height_px);
+            let cost = OpenedFile::open(&path).unwrap().cost_bytes();
+            assert_eq!(cost, pixels * per_pixel + 2 * bytes.len() as u64);
+        }
     }
 }
