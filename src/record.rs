@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+mod position;
+
+pub use position::Position;
+
 /// The number of an image in one database, given in the order of arrival from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -189,7 +193,7 @@ pub struct ImageRecord {
     pub size_bytes: u64,
     /// Name of the container format, such as `JPEG`.
     pub format: String,
-    /// EXIF orientation that was applied, 1 to 8.
+    /// EXIF orientation that was applied, 1 to 8; 1 for formats that turn their image themselves.
     pub orientation: u8,
     /// Capture time as the camera wrote it, local time without a zone.
     pub captured_at: Option<String>,

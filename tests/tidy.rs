@@ -21,6 +21,10 @@ const OWNED_CRATES: &[(&str, &str)] = &[
     ("linfa", "learn"),
     ("image", "imaging"),
     ("notify", "ingest"),
+    ("heifer", "imaging"),
+    ("jxl_oxide", "imaging"),
+    ("moxcms", "imaging"),
+    ("re_rav1d", "imaging"),
     ("clap", "cli"),
     ("indicatif", "cli"),
 ];

@@ -22,13 +22,14 @@ pub enum ImagingError {
     /// The bytes are an image of a format that has no decoder here.
     #[error("{found} is not supported yet; convert the image to JPEG or PNG")]
     UnsupportedFormat {
-        /// The usual name of the format: `"HEIC"`, `"AVIF"`.
+        /// The usual name of the format: `"JPEG 2000"`, `"SVG"`.
         found: &'static str,
     },
 
     /// The first bytes belong to no format that we know.
     #[error(
-        "expected JPEG, PNG, WebP, GIF, BMP or TIFF, found the bytes {}",
+        "expected JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG XL or camera raw, \
+         found the bytes {}",
         hexadecimal(first_bytes)
     )]
     UnknownFormat {
@@ -87,6 +88,19 @@ pub enum ImagingError {
         source: Box<dyn Error + Send + Sync>,
     },
 
+    /// A camera raw file holds no preview that could stand for the photo.
+    #[error(
+        "expected a preview of at least {side_px_min} pixels inside the camera raw, found {}; \
+         convert the photo to JPEG",
+        preview_size(found_px)
+    )]
+    NoPreview {
+        /// Longer side that a preview must have.
+        side_px_min: u32,
+        /// Width and height of the largest preview.
+        found_px: Option<(u32, u32)>,
+    },
+
     /// The bytes contradict the rules of their format.
     #[error("expected a valid {format}, found damaged data")]
     Corrupt {
@@ -95,6 +109,13 @@ pub enum ImagingError {
         /// What the decoder said.
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+fn preview_size(found_px: &Option<(u32, u32)>) -> String {
+    match found_px {
+        Some((width_px, height_px)) => format!("one of {width_px} x {height_px}"),
+        None => "none".to_owned(),
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -111,7 +132,8 @@ mod tests {
         let error = ImagingError::UnknownFormat { first_bytes: vec![0, 0xFE, 7] };
         assert_eq!(
             error.to_string(),
-            "expected JPEG, PNG, WebP, GIF, BMP or TIFF, found the bytes 00 fe 07"
+            "expected JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, HEIC, JPEG XL or camera raw, \
+             found the bytes 00 fe 07"
         );
     }
 

@@ -1,14 +1,15 @@
-//! Reads from EXIF what this program uses: orientation, time of capture, camera.
+//! Reads from EXIF what this program uses: orientation, time of capture, camera, position.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use exif::{Exif, In, Reader, Tag, Value};
+use exif::{Context, Exif, Field, In, Reader, Tag, Value};
 
-use super::{ImageFormat, format, jpeg};
+use super::{ImageFormat, format, heif, jpeg, jpeg_xl, raw};
+use crate::record::Position;
 
 /// Holds what EXIF says of an image; whatever is missing or malformed is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExifSummary {
     /// How the stored rows must be turned, 1 (upright) to 8.
     pub orientation: Option<u8>,
@@ -18,6 +19,8 @@ pub struct ExifSummary {
     pub camera_make: Option<String>,
     /// The model of the camera, trimmed.
     pub camera_model: Option<String>,
+    /// Where the camera was; `None` also for 0, 0, which devices write that do not know.
+    pub position: Option<Position>,
 }
 
 /// A moment by the clock of the camera, which often does not know its time zone.
@@ -56,16 +59,17 @@ impl fmt::Display for CaptureTime {
     }
 }
 
-/// Reads the EXIF of a JPEG, PNG, WebP or TIFF; never fails, and gives an empty summary for
-/// everything else.
+/// Reads the EXIF of an image of any format that has it; never fails, and gives an empty summary
+/// for everything else.
 ///
-/// Costs a walk over the header; for a TIFF, whose EXIF may lie anywhere, a copy of the bytes.
+/// Costs a walk over the header; for TIFF and raw files, whose EXIF may lie anywhere, a copy of
+/// the bytes.
 #[must_use]
 pub fn read_exif(bytes: &[u8]) -> ExifSummary {
-    // The parser is foreign code over hostile bytes; a panic in it must not lose the image.
-    let summary = catch_unwind(AssertUnwindSafe(|| {
-        let chunk = exif_chunk(bytes)?;
-        Some(summarise(&parse(chunk)?))
+    // The parsers are foreign code over hostile bytes; a panic in them must not lose the image.
+    let summary = catch_unwind(AssertUnwindSafe(|| match raw::field_blocks(bytes) {
+        Some(blocks) => Some(summarise_blocks(&blocks)),
+        None => summarise(exif_block(bytes)?),
     }));
     summary.ok().flatten().unwrap_or_default()
 }
@@ -74,15 +78,18 @@ pub fn read_exif(bytes: &[u8]) -> ExifSummary {
 ///
 /// The library's own search reads a JPEG without EXIF to its end, and stumbles over the prefix
 /// that many writers put into WebP.
-fn exif_chunk(bytes: &[u8]) -> Option<&[u8]> {
+fn exif_block(bytes: &[u8]) -> Option<Vec<u8>> {
     match format::detect(bytes).ok()? {
-        ImageFormat::Jpeg => jpeg::exif_segment(bytes),
-        ImageFormat::Png => png_chunk(bytes, b"eXIf"),
+        ImageFormat::Jpeg => jpeg::exif_segment(bytes).map(<[u8]>::to_vec),
+        ImageFormat::Png => png_chunk(bytes, b"eXIf").map(<[u8]>::to_vec),
         ImageFormat::WebP => {
             let chunk = riff_chunk(bytes, b"EXIF")?;
-            Some(chunk.strip_prefix(b"Exif\0\0").unwrap_or(chunk))
+            Some(chunk.strip_prefix(b"Exif\0\0").unwrap_or(chunk).to_vec())
         }
-        ImageFormat::Tiff => Some(bytes),
+        ImageFormat::Tiff => Some(bytes.to_vec()),
+        ImageFormat::Avif | ImageFormat::Heic => heif::exif(bytes),
+        ImageFormat::JpegXl => jpeg_xl::exif(bytes),
+        ImageFormat::Raw => raw::exif(bytes),
         ImageFormat::Gif | ImageFormat::Bmp => None,
     }
 }
@@ -113,26 +120,42 @@ fn riff_chunk<'a>(bytes: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-fn parse(chunk: &[u8]) -> Option<Exif> {
-    Reader::new()
+fn summarise(block: Vec<u8>) -> Option<ExifSummary> {
+    let exif = Reader::new()
         .continue_on_error(true)
-        .read_raw(chunk.to_vec())
+        .read_raw(block)
         .or_else(|error| error.distill_partial_result(|_| ()))
-        .ok()
+        .ok()?;
+    Some(ExifSummary {
+        orientation: orientation(&exif),
+        captured_at: captured_at(&exif),
+        camera_make: text(&exif, Tag::Make),
+        camera_model: text(&exif, Tag::Model),
+        position: position(&exif),
+    })
 }
 
-fn summarise(exif: &Exif) -> ExifSummary {
+/// Joins what the separate directories of a file say.
+fn summarise_blocks(blocks: &raw::FieldBlocks<'_>) -> ExifSummary {
+    let read = |block: Option<&[u8]>| block.and_then(|block| summarise(block.to_vec()));
+    let main = read(blocks.main).unwrap_or_default();
     ExifSummary {
-        orientation: orientation(exif),
-        captured_at: captured_at(exif),
-        camera_make: text(exif, Tag::Make),
-        camera_model: text(exif, Tag::Model),
+        captured_at: read(blocks.exif).and_then(|summary| summary.captured_at),
+        position: read(blocks.gps).and_then(|summary| summary.position),
+        ..main
     }
 }
 
+/// Finds a field in its own directory, or in the first one: files that keep each directory apart
+/// make each the first of its block.
+fn field(exif: &Exif, tag: Tag) -> Option<&Field> {
+    let in_first = Tag(Context::Tiff, tag.number());
+    exif.get_field(tag, In::PRIMARY).or_else(|| exif.get_field(in_first, In::PRIMARY))
+}
+
 fn orientation(exif: &Exif) -> Option<u8> {
-    let field = exif.get_field(Tag::Orientation, In::PRIMARY)?;
-    let value = u8::try_from(field.value.get_uint(0)?).ok()?;
+    let value = field(exif, Tag::Orientation)?.value.get_uint(0)?;
+    let value = u8::try_from(value).ok()?;
     (1..=8).contains(&value).then_some(value)
 }
 
@@ -157,6 +180,26 @@ fn utc_offset_minutes(exif: &Exif, mut time: exif::DateTime) -> Option<i16> {
     time.offset
 }
 
+fn position(exif: &Exif) -> Option<Position> {
+    let latitude = angle(exif, Tag::GPSLatitude, Tag::GPSLatitudeRef, b"S")?;
+    let longitude = angle(exif, Tag::GPSLongitude, Tag::GPSLongitudeRef, b"W")?;
+    Position::new(latitude, longitude).filter(|_| latitude != 0.0 || longitude != 0.0)
+}
+
+/// Degrees, minutes and seconds as one number, negative on the side that `negative` names.
+fn angle(exif: &Exif, value: Tag, side: Tag, negative: &[u8]) -> Option<f64> {
+    let Value::Rational(parts) = &field(exif, value)?.value else { return None };
+    let [degrees, minutes, seconds] = parts.get(..3)? else { return None };
+    // 0 / 0, which devices write that know no seconds, is not a number, and counts as 0.
+    let number = |part: &exif::Rational| if part.denom == 0 { 0.0 } else { part.to_f64() };
+    if degrees.denom == 0 {
+        return None;
+    }
+    let angle = number(degrees) + number(minutes) / 60.0 + number(seconds) / 3600.0;
+    let is_negative = ascii(exif, side).is_some_and(|side| side.eq_ignore_ascii_case(negative));
+    Some(if is_negative { -angle } else { angle })
+}
+
 fn text(exif: &Exif, tag: Tag) -> Option<String> {
     let text = String::from_utf8_lossy(ascii(exif, tag)?);
     // Some cameras pad the field with zeros or blanks.
@@ -165,7 +208,7 @@ fn text(exif: &Exif, tag: Tag) -> Option<String> {
 }
 
 fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
-    match &exif.get_field(tag, In::PRIMARY)?.value {
+    match &field(exif, tag)?.value {
         Value::Ascii(parts) => parts.first().map(Vec::as_slice),
         _ => None,
     }
@@ -173,7 +216,7 @@ fn ascii(exif: &Exif, tag: Tag) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{encode, gradient, testdata};
+    use super::super::sample::{WRITABLE, encode, gradient, testdata};
     use super::*;
 
     #[test]
@@ -191,6 +234,7 @@ mod tests {
             }),
             camera_make: Some("Acme".to_owned()),
             camera_model: Some("Model 1".to_owned()),
+            position: None,
         };
         assert_eq!(read_exif(testdata!("exif-6.jpg")), expected);
         assert_eq!(read_exif(testdata!("exif-6.png")), expected);
@@ -263,7 +307,7 @@ mod tests {
 
     #[test]
     fn files_without_exif_give_an_empty_summary() {
-        for format in ImageFormat::ALL {
+        for format in WRITABLE {
             let bytes = encode(gradient(8, 8), format);
             assert_eq!(read_exif(&bytes), ExifSummary::default(), "{format}");
         }
@@ -276,10 +320,10 @@ mod tests {
         for length in [u32::MAX, u32::MAX - 8, 1 << 31, 5] {
             let mut webp = webp_with(b"");
             webp[16..20].copy_from_slice(&length.to_le_bytes());
-            assert_eq!(exif_chunk(&webp), None);
+            assert_eq!(exif_block(&webp), None);
             let mut png = testdata!("exif-6.png").to_vec();
             png[8..12].copy_from_slice(&length.to_be_bytes());
-            assert_eq!(exif_chunk(&png), None);
+            assert_eq!(exif_block(&png), None);
         }
     }
 }

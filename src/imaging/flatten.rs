@@ -15,7 +15,8 @@ pub(super) fn into_rgb(image: DynamicImage) -> Vec<u8> {
     }
 }
 
-fn over_white(rgba: &[u8]) -> Vec<u8> {
+/// Gives the RGB bytes of RGBA ones, laid on white.
+pub(super) fn over_white(rgba: &[u8]) -> Vec<u8> {
     let (pixels, _) = rgba.as_chunks::<4>();
     let mut rgb = Vec::with_capacity(pixels.len() * 3);
     for [red, green, blue, alpha] in pixels {

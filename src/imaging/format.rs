@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ImagingError, foreign};
+use super::{ImagingError, foreign, raw, tiff};
 
 /// Names a format that can be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,12 +20,30 @@ pub enum ImageFormat {
     Bmp,
     /// TIFF and BigTIFF; of several pages the first.
     Tiff,
+    /// AVIF; of a sequence the still image.
+    Avif,
+    /// HEIC, as phones write it; of several images the main one.
+    Heic,
+    /// JPEG XL; of an animation the first frame.
+    JpegXl,
+    /// Camera raw of any maker: the largest JPEG preview inside.
+    Raw,
 }
 
 impl ImageFormat {
     /// Lists every format, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::Jpeg, Self::Png, Self::WebP, Self::Gif, Self::Bmp, Self::Tiff];
+    pub const ALL: [Self; 10] = [
+        Self::Jpeg,
+        Self::Png,
+        Self::WebP,
+        Self::Gif,
+        Self::Bmp,
+        Self::Tiff,
+        Self::Avif,
+        Self::Heic,
+        Self::JpegXl,
+        Self::Raw,
+    ];
 
     /// Gives the usual name: `"JPEG"`.
     #[must_use]
@@ -37,7 +55,16 @@ impl ImageFormat {
             Self::Gif => "GIF",
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
+            Self::Avif => "AVIF",
+            Self::Heic => "HEIC",
+            Self::JpegXl => "JPEG XL",
+            Self::Raw => "camera raw",
         }
+    }
+
+    /// Whether the file says by other means than EXIF how the image is turned.
+    pub(super) fn is_decoded_upright(self) -> bool {
+        matches!(self, Self::Avif | Self::Heic | Self::JpegXl)
     }
 }
 
@@ -55,9 +82,7 @@ pub(super) fn detect(bytes: &[u8]) -> Result<ImageFormat, ImagingError> {
     match supported(bytes) {
         // Many camera raw files are TIFFs whose first image is a thumbnail: decoding that one
         // would index 160 x 120 pixels in place of the photo.
-        Some(ImageFormat::Tiff) if is_camera_raw(bytes) => {
-            Err(ImagingError::UnsupportedFormat { found: "camera raw" })
-        }
+        Some(ImageFormat::Tiff) if tiff::holds_sensor_data(bytes) => Ok(ImageFormat::Raw),
         Some(format) => Ok(format),
         None => Err(foreign::describe(bytes)),
     }
@@ -65,7 +90,7 @@ pub(super) fn detect(bytes: &[u8]) -> Result<ImageFormat, ImagingError> {
 
 /// Tells whether a file that starts with these bytes is in one of the formats that can be read.
 ///
-/// 18 bytes are enough.
+/// 64 bytes are enough.
 #[must_use]
 pub fn is_image_start(bytes: &[u8]) -> bool {
     supported(bytes).is_some()
@@ -85,9 +110,43 @@ fn supported(bytes: &[u8]) -> Option<ImageFormat> {
         Some(ImageFormat::Bmp)
     } else if TIFF_MAGIC.iter().any(|magic| starts(magic)) {
         Some(ImageFormat::Tiff)
+    } else if starts(b"\xFF\x0A") || starts(b"\0\0\0\x0CJXL \r\n") {
+        Some(ImageFormat::JpegXl)
+    } else if raw::has_magic(bytes) {
+        Some(ImageFormat::Raw)
+    } else {
+        high_efficiency(bytes)
+    }
+}
+
+/// HEIC and AVIF begin with a box that names what a file is, and what else it may be taken for.
+fn high_efficiency(bytes: &[u8]) -> Option<ImageFormat> {
+    const AVIF: [&[u8]; 2] = [b"avif", b"avis"];
+    const HEIC: [&[u8]; 6] = [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"];
+    const ANY: [&[u8]; 3] = [b"mif1", b"msf1", b"miaf"];
+    if bytes.get(4..8) != Some(b"ftyp") {
+        return None;
+    }
+    let main = bytes.get(8..12)?;
+    let is_one_of = |brands: &[&[u8]]| {
+        brands.contains(&main)
+            || (ANY.contains(&main)
+                && brands.iter().any(|brand| has_compatible_brand(bytes, brand)))
+    };
+    if is_one_of(&AVIF) {
+        Some(ImageFormat::Avif)
+    } else if is_one_of(&HEIC) {
+        Some(ImageFormat::Heic)
     } else {
         None
     }
+}
+
+fn has_compatible_brand(bytes: &[u8], brand: &[u8]) -> bool {
+    let box_length = bytes.first_chunk().map_or(0, |length| u32::from_be_bytes(*length));
+    let box_end = bytes.len().min(box_length.min(256) as usize);
+    let brands = bytes.get(16..box_end).unwrap_or_default();
+    brands.chunks_exact(4).any(|found| found == brand)
 }
 
 const TIFF_MAGIC: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
@@ -99,44 +158,13 @@ fn has_bitmap_header(bytes: &[u8]) -> bool {
     length.is_some_and(|length| known.contains(&u32::from_le_bytes(length)))
 }
 
-/// Canon and Adobe mark their raw files; Nikon, Sony and others put a thumbnail first.
-fn is_camera_raw(bytes: &[u8]) -> bool {
-    const NEW_SUBFILE_TYPE: u16 = 254;
-    const DNG_VERSION: u16 = 50706;
-    const REDUCED_RESOLUTION: u32 = 1;
-    bytes.get(8..10) == Some(b"CR")
-        || first_directory_value(bytes, DNG_VERSION).is_some()
-        || first_directory_value(bytes, NEW_SUBFILE_TYPE)
-            .is_some_and(|kind| kind & REDUCED_RESOLUTION != 0)
-}
-
-/// Reads the 4 value bytes of a tag in the first directory of a classic TIFF, as one number.
-fn first_directory_value(bytes: &[u8], tag: u16) -> Option<u32> {
-    let little_endian = bytes.starts_with(b"II*\0");
-    let number = |offset: usize, length: usize| -> Option<u32> {
-        let field = bytes.get(offset..offset.checked_add(length)?)?;
-        let append = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
-        Some(if little_endian {
-            field.iter().rev().fold(0, append)
-        } else {
-            field.iter().fold(0, append)
-        })
-    };
-    let directory = usize::try_from(number(4, 4)?).ok()?;
-    let entries = usize::try_from(number(directory, 2)?).ok()?;
-    let entry = (0..entries)
-        .map_while(|index| directory.checked_add(2 + index * 12))
-        .find(|entry| number(*entry, 2) == Some(u32::from(tag)))?;
-    number(entry.checked_add(8)?, 4)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_format_is_known_by_its_first_bytes() {
-        let cases: [(&[u8], ImageFormat); 8] = [
+        let cases: [(&[u8], ImageFormat); 17] = [
             (b"\xFF\xD8\xFF\xE0", ImageFormat::Jpeg),
             (b"\x89PNG\r\n\x1A\n", ImageFormat::Png),
             (b"RIFF\x24\0\0\0WEBPVP8 ", ImageFormat::WebP),
@@ -145,6 +173,15 @@ mod tests {
             (b"II*\0\x08\0\0\0", ImageFormat::Tiff),
             (b"MM\0*\0\0\0\x08", ImageFormat::Tiff),
             (b"II+\0\x08\0\0\0", ImageFormat::Tiff),
+            (b"\0\0\0\x1Cftypavif\0\0\0\0", ImageFormat::Avif),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", ImageFormat::Avif),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", ImageFormat::Heic),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", ImageFormat::Heic),
+            (b"\xFF\x0A\xFA\x7F", ImageFormat::JpegXl),
+            (b"\0\0\0\x0CJXL \r\n\x87\n", ImageFormat::JpegXl),
+            (b"\0\0\0\x18ftypcrx \0\0\0\x01", ImageFormat::Raw),
+            (b"FUJIFILMCCD-RAW 0201", ImageFormat::Raw),
+            (b"IIRO\x08\0\0\0", ImageFormat::Raw),
         ];
         for (bytes, expected) in cases {
             assert_eq!(detect(bytes).unwrap(), expected);
@@ -170,11 +207,15 @@ mod tests {
 
     #[test]
     fn a_tiff_that_begins_with_a_thumbnail_is_camera_raw() {
-        let raw =
-            [tiff_with(254, 1), tiff_with(50706, 0x0401), b"II*\0\x10\0\0\0CR\x02\0".to_vec()];
+        const COLOUR_FILTER: u32 = 32803;
+        let raw = [
+            tiff_with(254, 1),
+            tiff_with(50706, 0x0401),
+            tiff_with(262, COLOUR_FILTER),
+            b"II*\0\x10\0\0\0CR\x02\0".to_vec(),
+        ];
         for bytes in raw {
-            let error = detect(&bytes).unwrap_err().to_string();
-            assert!(error.starts_with("camera raw is not supported"), "{error}");
+            assert_eq!(detect(&bytes).unwrap(), ImageFormat::Raw);
         }
         assert_eq!(detect(&tiff_with(254, 0)).unwrap(), ImageFormat::Tiff);
     }

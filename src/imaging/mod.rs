@@ -3,19 +3,25 @@
 //! Pure functions over bytes: no files, no clocks, no threads. A file that cannot be read is an
 //! [`ImagingError`] that says why, never a panic.
 
+mod colour;
 mod decode;
 mod error;
 mod exif;
 mod flatten;
 mod foreign;
 mod format;
+mod heif;
 mod jpeg;
+mod jpeg_xl;
 mod library;
 mod limits;
 mod orient;
+mod profile;
+mod raw;
 mod resize;
 #[cfg(test)]
 mod sample;
+mod tiff;
 
 pub use decode::{DecodedImage, ImageHeader, decode, decode_at_least, probe};
 pub use error::ImagingError;
@@ -26,4 +32,4 @@ pub use orient::orient;
 pub use resize::{centre_crop, side_needed_px, squash};
 
 /// Raised whenever a file that could not be read before can be read now, so that it is tried again.
-pub const READER_VERSION: u32 = 1;
+pub const READER_VERSION: u32 = 2;

@@ -11,6 +11,16 @@ use crate::pixels::Pixels;
 pub(super) const QUARTERS: [[u8; 3]; 4] =
     [[220, 30, 30], [30, 200, 30], [30, 30, 220], [230, 220, 40]];
 
+/// The formats that the library can also write.
+pub(super) const WRITABLE: [ImageFormat; 6] = [
+    ImageFormat::Jpeg,
+    ImageFormat::Png,
+    ImageFormat::WebP,
+    ImageFormat::Gif,
+    ImageFormat::Bmp,
+    ImageFormat::Tiff,
+];
+
 /// Gives a file of `testdata`.
 macro_rules! testdata {
     ($name:literal) => {
@@ -51,7 +61,7 @@ impl Random {
 
 pub(super) fn encode(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    let format = super::library::library_format(format);
+    let format = super::library::library_format(format).unwrap();
     image.into().write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
 }

@@ -30,13 +30,17 @@ const EXCLUDED_FOLDERS: &[&str] = &[
     "lost+found",
 ];
 
-/// Names that end so are images. The formats that cannot be read yet are among
+/// Names that end so are images. Formats that cannot be read (JPEG 2000, Photoshop) are among
 /// them: such a photo belongs into the report, not under the carpet.
 const EXTENSIONS: &[&str] = &[
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "dib", "tif", "tiff", "heic",
-    "heif", "hif", "avif", "jxl", "jp2", "dng", "cr2", "cr3", "nef", "nrw", "arw", "raf", "orf",
-    "rw2", "pef", "srw",
+    "heif", "hif", "avif", "avifs", "jxl", "jp2", "j2k", "psd", "psb", "dng", "cr2", "cr3", "nef",
+    "nrw", "arw", "sr2", "srf", "raf", "orf", "rw2", "rwl", "pef", "srw", "3fr", "dcr", "erf",
+    "gpr", "iiq", "kdc", "mef", "mos", "mrw", "x3f",
 ];
+
+/// Bytes of a file without an extension that are looked at.
+const START_BYTES: usize = 64;
 
 /// A file that may be an image.
 #[derive(Debug)]
@@ -231,7 +235,7 @@ fn may_be_an_image(path: &Path) -> bool {
 }
 
 fn starts_like_an_image(path: &Path) -> bool {
-    let mut start = [0u8; 32];
+    let mut start = [0u8; START_BYTES];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
     read.is_ok_and(|length| imaging::is_image_start(&start[..length]))
 }
