@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use lookalike::imaging::{DecodeLimits, DecodedImage, ImageFormat, decode, probe};
+use common::Random;
+use lookalike::imaging::{DecodeLimits, DecodedImage, ImageFormat, decode, probe, read_exif};
 use serde::Deserialize;
 
 /// What another program found in a file.
@@ -129,4 +133,82 @@ fn headers_alone_tell_the_stored_size() {
         upright.sort_unstable();
         assert_eq!(stored == upright, !is_cropped, "{name}: {stored:?} {upright:?}");
     }
+}
+
+/// Damage done to each file here; a longer run sets `LOOKALIKE_DAMAGE_CASES`.
+const DAMAGE_CASES: u64 = 40;
+
+/// A file that is damaged may be read or reported; it must not panic outside of the guard around
+/// the decoders, hang, or take memory without bound. Damage goes into the first bytes more often:
+/// there are the offsets that lead to previews and fields.
+#[test]
+fn damaged_files_of_every_format_are_read_or_reported() {
+    let seed = std::env::var("LOOKALIKE_DAMAGE_SEED").map_or(7, |seed| seed.parse().unwrap());
+    let cases = std::env::var("LOOKALIKE_DAMAGE_CASES")
+        .map_or(DAMAGE_CASES, |cases| cases.parse().unwrap());
+    println!("seed {seed}, {cases} cases for each file");
+    let mut random = Random(seed);
+    let limits = DecodeLimits { pixels_max: 4_000_000, memory_bytes_max: 256 << 20 };
+    let (mut read, mut slowest) = (0, (Duration::ZERO, String::new()));
+    let mut reported = BTreeMap::<String, u64>::new();
+    for name in expected().into_keys() {
+        let original = std::fs::read(folder().join(&name)).unwrap();
+        for _ in 0..cases {
+            let bytes = damaged(&original, &mut random);
+            let start = Instant::now();
+            let _ = probe(&bytes);
+            let _ = read_exif(&bytes);
+            match decode(&bytes, &limits) {
+                Ok(image) => {
+                    assert!(u64::from(image.width_px) * u64::from(image.height_px) <= 4_000_000);
+                    read += 1;
+                }
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    let panicked = cause.is_some_and(|cause| cause.contains("panicked"));
+                    let kind = format!("{error:?}");
+                    let kind = kind.split([' ', '(']).next().unwrap();
+                    let kind = if panicked { "panicked within the guard" } else { kind };
+                    *reported.entry(kind.to_owned()).or_default() += 1;
+                }
+            }
+            if start.elapsed() > slowest.0 {
+                slowest = (start.elapsed(), name.clone());
+            }
+        }
+    }
+    println!("{read} read, {reported:?} reported, slowest {slowest:?}");
+    assert!(slowest.0 < Duration::from_secs(60), "{slowest:?}");
+    assert!(read > 0 && reported.len() > 3, "{read} {reported:?}");
+}
+
+fn damaged(original: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = original.to_vec();
+    for _ in 0..=random.below(6) {
+        let end = if random.below(2) == 0 { bytes.len() as u64 } else { 512 };
+        let position = random.below(end.min(bytes.len() as u64)) as usize;
+        match random.below(4) {
+            0 => bytes[position] ^= 1 << random.below(8),
+            1 => bytes[position] = [0, 1, 0x7F, 0x80, 0xFF][random.below(5) as usize],
+            // A number of four bytes at the ends of its range, or somewhere in the file.
+            2 => {
+                let number = [0, 1, u32::MAX, 1 << 31, random.below(original.len() as u64) as u32];
+                let number = number[random.below(5) as usize];
+                let number =
+                    if random.below(2) == 0 { number.to_le_bytes() } else { number.to_be_bytes() };
+                let length = bytes.len().min(position + 4) - position;
+                bytes[position..][..length].copy_from_slice(&number[..length]);
+            }
+            // A part of the file at another place.
+            _ => {
+                let length = (random.below(32) as usize).min(bytes.len() - position);
+                let from = random.below((bytes.len() - length + 1) as u64) as usize;
+                bytes.copy_within(from..from + length, position);
+            }
+        }
+    }
+    if random.below(4) == 0 {
+        bytes.truncate(random.below(bytes.len() as u64 + 1) as usize);
+    }
+    bytes
 }

@@ -13,6 +13,10 @@ const FRAMES_MAX: usize = 8;
 
 /// Decodes the first picture of the data of an item.
 pub(super) fn decode(data: Vec<u8>, pixels_max: u64) -> Result<Frame, ImagingError> {
+    if data.is_empty() {
+        // The decoder ends the program for it.
+        return Err(ImagingError::Truncated { format: FORMAT });
+    }
     if frames(&data) > FRAMES_MAX {
         return Err(unsupported(FORMAT, "a picture of many hidden frames"));
     }
@@ -166,6 +170,12 @@ mod tests {
         assert_eq!(frames(&[temporal, frame, frame].concat()), 2);
         assert_eq!(frames(b"\x32\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x32\x00"), 1);
         assert_eq!(frames(b""), 0);
+    }
+
+    #[test]
+    fn no_data_at_all_are_an_error() {
+        let error = decode(Vec::new(), 100).unwrap_err();
+        assert!(matches!(error, ImagingError::Truncated { .. }), "{error:?}");
     }
 
     #[test]
