@@ -30,8 +30,8 @@ pub(super) enum Profile<'a> {
 /// Converts pixels to sRGB, 8 bits in and out, relative colorimetric unless the profile has
 /// tables.
 ///
-/// Costs a hash of the profile when it is sRGB or was met before and needs no change, about
-/// 2 ns a pixel for a matrix profile, and once for each new profile the set-up of the conversion.
+/// Costs a hash of the profile if it is sRGB and was met before, else a pass over the pixels; and
+/// once for each new profile the set-up of the conversion.
 pub(super) fn to_srgb(pixels: Pixels, profile: &Profile<'_>) -> Pixels {
     match &*conversion(profile) {
         Conversion::Nothing => pixels,
