@@ -1,6 +1,7 @@
 //! Steps of the store's format, one file each; see `README.md` beside this file.
 
 mod m0001_initial;
+mod m0002_position;
 
 use crate::store::{StoreError, Writer};
 
@@ -10,12 +11,13 @@ pub(crate) struct Migration {
     pub(crate) to_version: u32,
     /// What it does, for the log.
     pub(crate) title: &'static str,
-    /// Changes the records; runs in one transaction together with the version number.
+    /// Changes the records; runs in one transaction together with the version number. Leaves
+    /// alone what is in the new format already: `repair` runs all steps over what it saved.
     pub(crate) apply: fn(&mut Writer<'_>) -> Result<(), StoreError>,
 }
 
 /// All steps, oldest first. The last one leads to `FORMAT_VERSION`.
-pub(crate) const MIGRATIONS: &[Migration] = &[m0001_initial::MIGRATION];
+pub(crate) const MIGRATIONS: &[Migration] = &[m0001_initial::MIGRATION, m0002_position::MIGRATION];
 
 #[cfg(test)]
 mod tests {

@@ -219,7 +219,8 @@ impl Database {
         Ok(query::cluster(&loaded.corpus, filter, method, seed, names)?)
     }
 
-    /// The images that pass a filter, ordered by number.
+    /// The images that pass a filter, ordered by number; of a raw file and the image that was
+    /// developed from it, only the image.
     ///
     /// # Errors
     /// [`Error::Query`].
@@ -234,6 +235,15 @@ impl Database {
     /// [`Error::Query`].
     pub fn image(&self, id: ImageId) -> Result<Option<ImageRow>, Error> {
         Ok(self.loaded()?.corpus.row(id).cloned())
+    }
+
+    /// The raw files of an image's shot: what [`Database::images`] does not list beside the image.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn raw_files(&self, row: &ImageRow) -> Result<Vec<PathBuf>, Error> {
+        let locations = self.loaded()?.corpus.raw_locations(row);
+        Ok(locations.iter().map(|location| location.to_path(&self.home)).collect())
     }
 
     /// The images whose files are all missing, ordered by number.

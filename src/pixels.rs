@@ -6,7 +6,8 @@ use std::fmt;
 /// for embeddings of images that were read otherwise are not quite the same.
 ///
 /// To be changed whenever [`decode_at_least`](crate::imaging::decode_at_least) gives other pixels.
-pub const READING: &str = "JPEG by box average to the least of 1/8, 1/4, 1/2 that suffices";
+pub const READING: &str =
+    "profiles to sRGB, JPEG by box average to the least of 1/8, 1/4, 1/2 that suffices";
 
 /// Holds one image as 8-bit sRGB: rows top to bottom, pixels left to right, 3 bytes a pixel.
 ///

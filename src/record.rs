@@ -201,6 +201,8 @@ pub struct ImageRecord {
     pub camera: Option<String>,
     /// The likeliest classes of the encoder, most probable first.
     pub classes: Vec<ClassScore>,
+    /// Where the photo was taken, if the camera wrote it down.
+    pub position: Option<Position>,
 }
 
 /// A class of an encoder with its probability.

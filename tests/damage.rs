@@ -191,12 +191,15 @@ fn a_database_of_a_newer_format_is_refused_with_advice() {
     run_ok(folder.path(), &["index"]);
     let path = folder.path().join(".lookalike/MANIFEST.json");
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("\"format_version\": 1", "\"format_version\": 2")).unwrap();
+    let (ours, newer) = (lookalike::store::FORMAT_VERSION, lookalike::store::FORMAT_VERSION + 1);
+    let line = |version: u32| format!("\"format_version\": {version}");
+    std::fs::write(&path, text.replace(&line(ours), &line(newer))).unwrap();
     for command in [["list"], ["index"], ["repair"]] {
         let output = run(folder.path(), &command);
         assert_eq!(output.status.code(), Some(2));
         let said = stderr(&output);
-        assert!(said.contains("version 2") && said.contains("newer lookalike"), "{said}");
+        let version = format!("version {newer}");
+        assert!(said.contains(&version) && said.contains("newer lookalike"), "{said}");
     }
 }
 

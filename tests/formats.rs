@@ -19,17 +19,17 @@ fn every_version_has_a_database_that_opens_and_answers() {
         assert!(fixture.is_dir(), "there is no database of version {version} in {fixture:?}");
         let folder = tempfile::tempdir().unwrap();
         copy_folder(&fixture, &folder.path().join(".lookalike"));
-        let precision = if version < 2 { "f32" } else { "int8" };
         let ask = |arguments: &[&str]| {
             let mut command = lookalike(folder.path());
-            command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision);
+            command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision(version));
             let output = command.output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
             json_lines(&String::from_utf8(output.stdout).unwrap())
         };
-        ask(&["verify"]);
+        embed_anew(folder.path(), version, &ask);
         assert_eq!(ask(&["list"]).len(), 4, "version {version}");
         assert_eq!(ask(&["label", "list"])[0]["label"], "fish");
+        ask(&["verify"]);
         assert_eq!(ask(&["search", "--id", "1"]).len(), 3, "version {version}");
         let photo = common::photos().join("fish/goldfish.webp");
         let hits = ask(&["search", photo.to_str().unwrap(), "--top", "1"]);
@@ -46,4 +46,58 @@ fn embeddings_of_another_precision_are_not_used_and_the_user_is_told() {
     assert_eq!(output.status.code(), Some(2));
     let told = stderr(&output);
     assert!(told.contains("`lookalike index`") && told.contains("another network"), "{told}");
+}
+
+#[test]
+fn a_database_of_any_version_without_its_manifest_is_repaired_into_the_newest() {
+    for version in 1..=lookalike::store::FORMAT_VERSION {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join(".lookalike");
+        copy_folder(&fixtures().join(format!("v{version:03}")), &database);
+        std::fs::remove_file(database.join("MANIFEST.json")).unwrap();
+        let ask = |arguments: &[&str]| {
+            let mut command = lookalike(folder.path());
+            command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision(version));
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+            json_lines(&String::from_utf8(output.stdout).unwrap())
+        };
+        assert_eq!(ask(&["repair"])[0]["records_damaged"], 0, "version {version}");
+        embed_anew(folder.path(), version, &ask);
+        assert_eq!(ask(&["list"]).len(), 4, "version {version}");
+        ask(&["verify"]);
+    }
+}
+
+#[test]
+fn positions_are_kept_from_version_2_on() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&fixtures().join("v002"), &folder.path().join(".lookalike"));
+    let near = common::run_json(folder.path(), &["list", "--near", "48.858222,2.2945,0.1"]);
+    assert_eq!(near.len(), 1);
+    assert_eq!(near[0]["captured_at"], "2024-05-06T07:08:09");
+}
+
+/// Brings the photos of a version whose embeddings this program does not use any more, and indexes
+/// them as its user would.
+fn embed_anew(folder: &Path, version: u32, ask: &impl Fn(&[&str]) -> Vec<serde_json::Value>) {
+    if version > 1 {
+        return;
+    }
+    for photo in [
+        "fish/goldfish",
+        "tools/diagonal_side_cutters",
+        "tools/long_nose_pliers",
+        "tools/nail_clipper",
+    ] {
+        let path = Path::new(photo).with_extension("webp");
+        std::fs::create_dir_all(folder.join(&path).parent().unwrap()).unwrap();
+        std::fs::copy(common::photos().join(&path), folder.join(&path)).unwrap();
+    }
+    assert_eq!(ask(&["index"])[0]["embedded"], 4, "version {version}");
+}
+
+/// The precision that was the default when a version was written.
+fn precision(version: u32) -> &'static str {
+    if version < 2 { "f32" } else { "int8" }
 }

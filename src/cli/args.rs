@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lookalike::inference::{InstructionSet, Model, Precision};
+use lookalike::query::{Moment, Near};
+use lookalike::record::Position;
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -187,6 +189,38 @@ pub(super) struct FilterArgs {
     /// Only images with this label
     #[arg(long, value_name = "NAME")]
     pub(super) label: Option<String>,
+    /// Only photos captured on this date or later: 2024, 2024-06, 2024-06-01 or
+    /// "2024-06-01 14:30", by the clock of the camera. An image without a capture time is left out
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    pub(super) after: Option<Moment>,
+    /// Only photos captured before this date, which is itself left out
+    #[arg(long, value_name = "DATE", value_parser = moment)]
+    pub(super) before: Option<Moment>,
+    /// Only photos captured within KM kilometres of this place, in degrees: 48.86,2.35,10. An image
+    /// without a position is left out
+    #[arg(long, value_name = "LAT,LON,KM", allow_hyphen_values = true, value_parser = near)]
+    pub(super) near: Option<Near>,
+}
+
+/// Reads a date, with a time or without.
+fn moment(text: &str) -> Result<Moment, String> {
+    Moment::parse(text)
+        .ok_or_else(|| "expected a date such as 2024, 2024-06 or 2024-06-01T14:30".to_owned())
+}
+
+/// Reads a place with a distance.
+fn near(text: &str) -> Result<Near, String> {
+    let parts: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let near = parts.and_then(|parts| {
+        let [latitude, longitude, radius_km] = parts[..] else { return None };
+        let centre = Position::new(latitude, longitude)?;
+        (radius_km >= 0.0).then_some(Near { centre, radius_km })
+    });
+    near.ok_or_else(|| {
+        "expected a latitude (-90 to 90), a longitude (-180 to 180) and kilometres, \
+         such as 48.86,2.35,10"
+            .to_owned()
+    })
 }
 
 #[derive(Debug, Args)]
@@ -268,10 +302,10 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     /// List images whose files are all missing instead
-    #[arg(long, conflicts_with_all = ["under", "class", "label", "failed"])]
+    #[arg(long, conflicts_with_all = ["under", "class", "label", "after", "before", "near", "failed"])]
     pub(super) missing: bool,
     /// List files that could not be read, with the reasons, instead
-    #[arg(long, conflicts_with_all = ["under", "class", "label"])]
+    #[arg(long, conflicts_with_all = ["under", "class", "label", "after", "before", "near"])]
     pub(super) failed: bool,
     /// Print the stored embeddings too
     #[arg(long, requires = "json")]

@@ -1,11 +1,11 @@
 //! `lookalike list`: what is in the database, image by image.
 
-use lookalike::record::{ContentHash, ImageId};
+use lookalike::record::{ContentHash, ImageId, Position};
 use lookalike::{Database, ImageRow};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, ListArgs};
-use super::output::{ClassLine, Output, path_text, shown};
+use super::output::{ClassLine, Output, path_text, shown, with_raws};
 use super::{Outcome, session};
 
 /// An image as `--json` prints it.
@@ -21,6 +21,8 @@ struct ImageLine {
     orientation: u8,
     captured_at: Option<String>,
     camera: Option<String>,
+    position: Option<Position>,
+    raw: Vec<String>,
     classes: Vec<ClassLine>,
     label: Option<String>,
     predicted_label: Option<String>,
@@ -59,8 +61,10 @@ fn list_images(database: &Database, args: &ListArgs, output: &Output) -> anyhow:
             output.object(&line(database, row, args.embeddings)?)?;
         } else {
             let id = row.id.to_string();
+            let raws = with_raws(&database.raw_files(row)?);
             for location in &row.locations {
-                output.line(format!("{id:>7}  {}", shown(&location.to_path(database.home()))))?;
+                let path = shown(&location.to_path(database.home()));
+                output.line(format!("{id:>7}  {path}{raws}"))?;
             }
         }
     }
@@ -85,6 +89,8 @@ fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result
         orientation: row.record.orientation,
         captured_at: row.record.captured_at.clone(),
         camera: row.record.camera.clone(),
+        position: row.record.position,
+        raw: database.raw_files(row)?.iter().map(|path| path_text(path)).collect(),
         classes: ClassLine::all(database.encoder().class_names(), scores),
         label: row.label.clone(),
         predicted_label: row.prediction.as_ref().map(|prediction| prediction.label.clone()),

@@ -1,7 +1,7 @@
 //! Results on standard output, one record a line; everything else on standard error.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lookalike::record::ClassId;
 use serde::Serialize;
@@ -52,6 +52,11 @@ impl Output {
 pub(super) fn shown(path: &Path) -> String {
     let text = display_path(path).to_string_lossy().into_owned();
     if std::io::stdout().is_terminal() { escape_controls(&text) } else { text }
+}
+
+/// The raw files of a shot, as they stand behind the path of its image.
+pub(super) fn with_raws(raws: &[PathBuf]) -> String {
+    raws.iter().map(|raw| format!("  (+raw {})", shown(raw))).collect()
 }
 
 fn escape_controls(text: &str) -> String {

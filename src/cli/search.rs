@@ -10,7 +10,7 @@ use lookalike::{Database, FileState, Hit, IndexOptions, Search};
 use serde::Serialize;
 
 use super::args::{GlobalArgs, SearchArgs};
-use super::output::{Output, path_text, shown};
+use super::output::{Output, path_text, shown, with_raws};
 use super::{Outcome, index, locate, progress, session};
 
 /// A hit as `--json` prints it.
@@ -23,6 +23,7 @@ struct HitLine {
     id: ImageId,
     hash: ContentHash,
     copies: Vec<String>,
+    raw: Vec<String>,
 }
 
 pub(super) fn run(
@@ -115,6 +116,8 @@ fn print(
         let mut paths = paths.into_iter();
         let path = paths.next().unwrap_or_default();
         let file = reach.file(&path);
+        let raws: Vec<PathBuf> =
+            hit.raw_locations.iter().map(|location| location.to_path(database.home())).collect();
         if output.json {
             output.object(&HitLine {
                 rank,
@@ -124,6 +127,7 @@ fn print(
                 id: hit.id,
                 hash: hit.hash,
                 copies: paths.map(|path| path_text(&path)).collect(),
+                raw: raws.iter().map(|path| path_text(path)).collect(),
             })?;
         } else if files_only {
             output.line(shown(&path))?;
@@ -138,8 +142,10 @@ fn print(
                 FileState::Offline => "  (offline)",
                 FileState::Gone => "  (gone)",
             };
+            let raws = with_raws(&raws);
             let path = shown(&path);
-            output.line(format!("{rank:>rank_width$}  {:.4}  {path}{copies}{mark}", hit.score))?;
+            let line = format!("{rank:>rank_width$}  {:.4}  {path}{copies}{raws}{mark}", hit.score);
+            output.line(line)?;
         }
     }
     Ok(())

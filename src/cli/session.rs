@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use lookalike::inference::{Cnn, Compute, Encoder, Model, Precision};
+use lookalike::query::Capture;
 use lookalike::{Database, Filter};
 
 use super::args::{FilterArgs, GlobalArgs};
@@ -69,7 +70,9 @@ pub(super) fn filter(database: &Database, args: &FilterArgs) -> anyhow::Result<F
         Some(path) => Some(database.locate(&locate::absolute(path)?)),
         None => None,
     };
-    Ok(Filter { under, class: args.class.clone(), label: args.label.clone() })
+    let capture =
+        Capture { after: args.after.clone(), before: args.before.clone(), near: args.near };
+    Ok(Filter { under, class: args.class.clone(), label: args.label.clone(), capture })
 }
 
 /// An image file as it was given: its bytes, and its path unless it came from a pipe.

@@ -191,6 +191,7 @@ impl<'a> Workshop<'a> {
             orientation: image.orientation,
             captured_at: image.exif.captured_at.map(|time| time.to_string()),
             camera: camera(image.exif.camera_make, image.exif.camera_model),
+            position: image.exif.position,
             classes,
         };
         Ok(NewImage { record, embedding })

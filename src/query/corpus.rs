@@ -7,7 +7,7 @@ use crate::index::{VectorSet, VectorSetBuilder};
 use crate::record::{ImageId, ImageRecord, Location, LocationState, Prediction, Space, SpaceId};
 use crate::store::Store;
 
-use super::QueryError;
+use super::{QueryError, shots};
 
 /// The images of one space, ordered by number, with their vectors.
 ///
@@ -36,6 +36,10 @@ pub struct Row {
     pub prediction: Option<Prediction>,
     /// Its node in the index.
     pub node: u32,
+    /// The raw files of the same shot.
+    pub raws: Vec<ImageId>,
+    /// The image that was developed from this raw file, by the camera or later.
+    pub developed: Option<ImageId>,
 }
 
 impl Row {
@@ -84,9 +88,12 @@ impl Corpus {
                 label: labels.get(&record.hash).cloned(),
                 prediction: predictions.remove(&id),
                 node: vectors.push(embedding.as_slice())?,
+                raws: Vec::new(),
+                developed: None,
                 record,
             });
         }
+        shots::pair(&mut rows);
         let vectors = Arc::new(vectors.finish());
         let mut members = vec![Vec::new(); vectors.len()];
         for (row, index) in rows.iter().zip(0..) {
@@ -119,6 +126,12 @@ impl Corpus {
     pub fn members(&self, node: u32) -> impl Iterator<Item = &Row> {
         let rows = self.members.get(node as usize).map_or(&[][..], Vec::as_slice);
         rows.iter().filter_map(|row| self.rows.get(*row as usize))
+    }
+
+    /// Where the raw files of an image's shot lie.
+    pub fn raw_locations(&self, row: &Row) -> Vec<Location> {
+        let raws = row.raws.iter().filter_map(|id| self.row(*id));
+        raws.flat_map(|raw| raw.locations.iter().cloned()).collect()
     }
 
     /// The image with a number.

@@ -1,6 +1,6 @@
 //! Which images a query is about.
 
-use super::{Corpus, QueryError, Row};
+use super::{Capture, Corpus, QueryError, Row};
 use crate::index::NodeFilter;
 use crate::record::{ClassId, Location};
 
@@ -12,7 +12,7 @@ const CLASS_PROBABILITY_MIN: f32 = 0.05;
 const SUGGESTIONS_MAX: usize = 8;
 
 /// Conditions that an image must meet, all of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// It has a file in this folder or below.
     pub under: Option<Location>,
@@ -20,6 +20,8 @@ pub struct Filter {
     pub class: Option<String>,
     /// It has this label, the user's or else the forest's.
     pub label: Option<String>,
+    /// It was captured then and there.
+    pub capture: Capture,
 }
 
 impl Filter {
@@ -28,11 +30,11 @@ impl Filter {
     /// # Errors
     /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`]: a name that
     /// nothing can match is a mistake, not an empty result.
-    pub(super) fn resolve(
-        &self,
-        corpus: &Corpus,
+    pub(super) fn resolve<'a>(
+        &'a self,
+        corpus: &'a Corpus,
         class_names: &[String],
-    ) -> Result<ResolvedFilter<'_>, QueryError> {
+    ) -> Result<ResolvedFilter<'a>, QueryError> {
         let classes = match &self.class {
             Some(name) => Some(matching_classes(name, class_names)?),
             None => None,
@@ -40,11 +42,12 @@ impl Filter {
         if let Some(name) = &self.label {
             check_label(name, corpus)?;
         }
-        Ok(ResolvedFilter { filter: self, classes })
+        Ok(ResolvedFilter { filter: self, corpus, classes })
     }
 }
 
-/// The images of a corpus that pass a filter and still have a file, ordered by number.
+/// The images of a corpus that pass a filter and still have a file, ordered by number; of a shot
+/// in several files, the developed image.
 ///
 /// # Errors
 /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
@@ -60,13 +63,24 @@ pub fn list(
 /// A filter whose names are known to exist.
 pub(super) struct ResolvedFilter<'a> {
     filter: &'a Filter,
+    corpus: &'a Corpus,
     classes: Option<Vec<ClassId>>,
 }
 
 impl ResolvedFilter<'_> {
-    /// Whether an image that still has a file meets the conditions.
+    /// Whether an image that still has a file meets the conditions, and is the face of its shot.
+    ///
+    /// A raw file whose developed image passes too is shown with that, not beside it.
     pub(super) fn passes(&self, row: &Row) -> bool {
-        self.locations(row).next().is_some() && self.has_class(row) && self.has_label(row)
+        let is_shown = |id| self.corpus.row(id).is_some_and(|row| self.meets_conditions(row));
+        self.meets_conditions(row) && !row.developed.is_some_and(is_shown)
+    }
+
+    fn meets_conditions(&self, row: &Row) -> bool {
+        self.locations(row).next().is_some()
+            && self.has_class(row)
+            && self.has_label(row)
+            && self.filter.capture.passes(&row.record)
     }
 
     /// The image's files that meet the condition on the folder.
@@ -78,9 +92,9 @@ impl ResolvedFilter<'_> {
     }
 
     /// The nodes with at least one image that passes.
-    pub(super) fn nodes(&self, corpus: &Corpus) -> NodeFilter {
-        let mut nodes = NodeFilter::none(corpus.vectors().len());
-        for row in corpus.rows().iter().filter(|row| self.passes(row)) {
+    pub(super) fn nodes(&self) -> NodeFilter {
+        let mut nodes = NodeFilter::none(self.corpus.vectors().len());
+        for row in self.corpus.rows().iter().filter(|row| self.passes(row)) {
             nodes.insert(row.node);
         }
         nodes

@@ -2,6 +2,7 @@
 //!
 //! Everything here works on a [`Corpus`], the images of one space loaded into memory.
 
+mod capture;
 mod clusters;
 mod corpus;
 mod error;
@@ -9,7 +10,9 @@ mod filter;
 mod given;
 mod labels;
 mod neighbors;
+mod shots;
 
+pub use capture::{Capture, Moment, Near};
 pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
 pub use corpus::{Corpus, Row};
 pub use error::QueryError;

@@ -46,6 +46,8 @@ pub struct Hit {
     pub score: f32,
     /// Its files that pass the filter, at least one.
     pub locations: Vec<Location>,
+    /// The raw files of the same shot, which are no hits of their own.
+    pub raw_locations: Vec<Location>,
 }
 
 /// Finds the images most similar to a query vector, the best first, ties by number.
@@ -63,10 +65,11 @@ pub fn search(
     class_names: &[String],
 ) -> Result<Vec<Hit>, QueryError> {
     let filter = search.filter.resolve(corpus, class_names)?;
-    // One more node than hits: the query itself may be among them. A node
-    // holds at least one image that passes.
-    let wanted = search.top.saturating_add(1);
-    let neighbors = index.search(query, wanted, Some(&filter.nodes(corpus)))?;
+    let query_shot = query_shot(corpus, search);
+    // Two more nodes than hits: the query itself may be among them, and the other
+    // file of its shot. A node holds at least one image that passes.
+    let wanted = search.top.saturating_add(2);
+    let neighbors = index.search(query, wanted, Some(&filter.nodes()))?;
     let mut hits = Vec::new();
     for neighbor in neighbors {
         // Rounding can put a self-match a hair above 1.
@@ -75,9 +78,16 @@ pub fn search(
             break;
         }
         for row in corpus.members(neighbor.node) {
-            let locations = hit_locations(row, &filter, search);
+            let locations = hit_locations(row, &filter, search, query_shot);
             if !locations.is_empty() {
-                hits.push(Hit { id: row.id, hash: row.record.hash, score, locations });
+                let raw_locations = corpus.raw_locations(row);
+                hits.push(Hit {
+                    id: row.id,
+                    hash: row.record.hash,
+                    score,
+                    locations,
+                    raw_locations,
+                });
             }
         }
     }
@@ -85,8 +95,24 @@ pub fn search(
     Ok(hits)
 }
 
-fn hit_locations(row: &Row, filter: &ResolvedFilter<'_>, search: &Search) -> Vec<Location> {
-    if search.exclude_image == Some(row.id) || !filter.passes(row) {
+/// The image that was developed from the query, when that is a raw file: the same shot.
+fn query_shot(corpus: &Corpus, search: &Search) -> Option<ImageId> {
+    let by_number = search.exclude_image.and_then(|id| corpus.row(id));
+    let is_at = |row: &&Row| {
+        let location = search.exclude_location.as_ref();
+        location.is_some_and(|location| row.locations.contains(location))
+    };
+    by_number.or_else(|| corpus.rows().iter().find(is_at))?.developed
+}
+
+fn hit_locations(
+    row: &Row,
+    filter: &ResolvedFilter<'_>,
+    search: &Search,
+    query_shot: Option<ImageId>,
+) -> Vec<Location> {
+    let is_query = Some(row.id) == search.exclude_image || Some(row.id) == query_shot;
+    if is_query || !filter.passes(row) {
         return Vec::new();
     }
     let excluded = search.exclude_location.as_ref();

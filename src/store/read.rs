@@ -148,6 +148,16 @@ impl Store {
         count_records(self.db())
     }
 
+    /// Keys and payloads of all records of a kind.
+    pub(super) fn payloads(
+        &self,
+        kind: Kind,
+    ) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
+        self.scan(kind.prefix().to_vec(), |key, value| {
+            Some((key.to_vec(), codec::open(key, value).map(<[u8]>::to_vec)))
+        })
+    }
+
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
         self.db().contains_key(key).map_err(engine("read"))
     }

@@ -64,6 +64,7 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     manifest.write(directory)?;
     let store = Store::open_locked(directory, lock)?;
     report.records_saved = refill(&store, &salvage.records)?;
+    bring_up_to_date(&store)?;
     let replay = store.journal.replay(0)?;
     report.journal_lines_damaged = replay.damaged_lines as u64;
     report.labels_replayed = replay.entries.len() as u64;
@@ -155,6 +156,16 @@ fn refill(store: &Store, records: &[(Vec<u8>, Vec<u8>)]) -> Result<u64, StoreErr
         })?;
     }
     Ok(kept.len() as u64)
+}
+
+/// Runs all migrations: what was saved may be of an older format, and its state record, which
+/// says so, may be among what was lost.
+fn bring_up_to_date(store: &Store) -> Result<(), StoreError> {
+    store.write(|writer| {
+        writer.state.format_version = 0;
+        Ok::<(), StoreError>(())
+    })?;
+    store.migrate()
 }
 
 fn relabel(store: &Store, entries: &[LabelEntry], end: u64) -> Result<(), StoreError> {

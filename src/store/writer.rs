@@ -178,7 +178,15 @@ impl<'a> Writer<'a> {
         Ok(id)
     }
 
-    /// Puts a value of any kind as it is; `repair` copies records with it.
+    /// Keys and payloads of all records of a kind, as they were before this transaction.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub(super) fn payloads(&self, kind: Kind) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+        self.store.payloads(kind).collect()
+    }
+
+    /// Puts a value of any kind as it is; `repair` and migrations write records with it.
     pub(super) fn put_raw(&mut self, key: &[u8], payload: &[u8]) -> Result<(), StoreError> {
         let value = codec::seal(key, payload);
         self.put_bytes(key.to_vec(), Some(value))
