@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ImageFormat, library, raw, tiff};
+use super::{ImageFormat, jpeg, library, raw, tiff};
 
 /// Gives the ICC profile of a file whose decoder does not apply it itself.
 ///
@@ -25,7 +25,7 @@ pub(super) fn embedded(format: ImageFormat, bytes: &[u8]) -> Option<Cow<'_, [u8]
 /// Joins the parts of the profile: a segment holds at most 64 KB, and each part says which it is.
 fn jpeg_profile(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut parts: Vec<(u8, &[u8])> = Vec::new();
-    for payload in jpeg_application_segments(bytes, 2) {
+    for payload in jpeg::application_data(bytes, 2) {
         if let Some([number, _count, part @ ..]) = payload.strip_prefix(b"ICC_PROFILE\0") {
             parts.push((*number, part));
         }
@@ -36,29 +36,4 @@ fn jpeg_profile(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
         [(_, whole)] => Some(Cow::Borrowed(whole)),
         parts => Some(parts.iter().flat_map(|(_, part)| *part).copied().collect()),
     }
-}
-
-/// The payloads of one kind of application segment in front of the pixel data.
-fn jpeg_application_segments(bytes: &[u8], kind: u8) -> impl Iterator<Item = &[u8]> {
-    const START_OF_SCAN: u8 = 0xDA;
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        loop {
-            let start = rest.iter().position(|byte| *byte == 0xFF)?;
-            let marker = *rest.get(start + 1)?;
-            rest = &rest[start + 1..];
-            if marker == 0xFF || marker == 0 {
-                continue;
-            }
-            if marker == START_OF_SCAN {
-                return None;
-            }
-            let length = usize::from(u16::from_be_bytes(*rest.get(1..)?.first_chunk()?));
-            let payload = rest.get(3..1 + length);
-            rest = rest.get(1 + length..)?;
-            if marker == 0xE0 + kind {
-                return payload;
-            }
-        }
-    })
 }

@@ -82,11 +82,16 @@ pub(super) fn decode_at_least(
 
 /// Gives the TIFF structure of the EXIF segment, without its prefix.
 pub(super) fn exif_segment(bytes: &[u8]) -> Option<&[u8]> {
-    const APP1: u8 = 0xE1;
+    application_data(bytes, 1).find_map(|payload| payload.strip_prefix(b"Exif\0\0"))
+}
+
+/// Gives the payloads of one kind of application segment, 0 to 15, in front of the pixel data.
+pub(super) fn application_data(bytes: &[u8], kind: u8) -> impl Iterator<Item = &[u8]> {
+    const APP0: u8 = 0xE0;
     Segments::new(bytes)
         .take_while(|segment| segment.marker != START_OF_SCAN)
-        .filter(|segment| segment.marker == APP1)
-        .find_map(|segment| segment.payload.strip_prefix(b"Exif\0\0"))
+        .filter(move |segment| segment.marker == APP0 + kind)
+        .map(|segment| segment.payload)
 }
 
 fn open(bytes: &[u8]) -> Result<(Decoder<'_>, ImageHeader), ImagingError> {
