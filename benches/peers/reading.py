@@ -6,7 +6,7 @@
 READ_PHOTOS is the binary of `cargo build --release --example read_photos`. Every way reads the same files
 (the first 40 of each folder), on one thread, in turn, round by round; printed is the median in ms an image.
 The libraries are followed by a resize of OpenCV, Pillow by its own (0.5 to 1 ms each).
-Needs numpy, Pillow, opencv-python-headless and PyTurboJPEG.
+Needs numpy, Pillow, opencv-python-headless and PyTurboJPEG (below 2 for libjpeg-turbo 2).
 """
 
 import argparse
@@ -42,17 +42,17 @@ def ways():
 
         return read
 
-    def libjpeg_turbo(eighths):
+    def libjpeg_turbo(divisor):
         def read(data):
-            image = turbo.decode(data, scaling_factor=(eighths, 8))
+            image = turbo.decode(data, scaling_factor=(1, divisor))
             return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
         return read
 
     return {
-        "libjpeg-turbo 1/8": libjpeg_turbo(1),
-        "libjpeg-turbo 1/4": libjpeg_turbo(2),
-        "libjpeg-turbo 1/2": libjpeg_turbo(4),
+        "libjpeg-turbo 1/8": libjpeg_turbo(8),
+        "libjpeg-turbo 1/4": libjpeg_turbo(4),
+        "libjpeg-turbo 1/2": libjpeg_turbo(2),
         "Pillow draft": pillow_draft,
         "OpenCV 1/8": opencv(cv2.IMREAD_REDUCED_COLOR_8),
         "OpenCV 1/4": opencv(cv2.IMREAD_REDUCED_COLOR_4),
