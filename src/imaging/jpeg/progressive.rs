@@ -129,23 +129,13 @@ fn read_dc(
     tables: &Tables,
     all: &mut [Coefficients],
 ) -> Option<()> {
-    let layout = Layout::new(frame, scan);
     let codes = scan.components.iter().map(|component| tables.dc(component.dc_table));
     let codes: Vec<_> = codes.collect::<Option<_>>()?;
-    for (range, run) in layout.runs(tables.restart_interval, entropy)? {
-        let mut bits = Bits::new(run);
-        let mut predictions = [0_i16; 4];
-        layout.visit(range, |place| {
-            bits.refill();
-            let difference = take_difference(&codes[place.part], &mut bits)?;
-            let dc = &mut predictions[place.part];
-            *dc = dc.wrapping_add(difference);
-            all[scan.components[place.part].index].block(place)[0] = *dc << scan.bits.1;
-            Some(())
-        })?;
-        bits.is_finished().then_some(())?;
-    }
-    Some(())
+    visit_first(frame, scan, entropy, tables, all, |bits, part, dc, prediction| {
+        *prediction = prediction.wrapping_add(take_difference(&codes[part], bits)?);
+        *dc = *prediction << scan.bits.1;
+        Some(())
+    })
 }
 
 fn refine_dc(
@@ -155,14 +145,30 @@ fn refine_dc(
     tables: &Tables,
     all: &mut [Coefficients],
 ) -> Option<()> {
+    visit_first(frame, scan, entropy, tables, all, |bits, _, dc, _| {
+        *dc |= (bits.take(1) as i16) << scan.bits.1;
+        Some(())
+    })
+}
+
+/// Calls `work` for each block with the bits, the component's place in the scan, the first
+/// coefficient, and what is remembered of the component since the last restart, 0 at first.
+fn visit_first(
+    frame: &Frame,
+    scan: &ScanHeader,
+    entropy: &Entropy,
+    tables: &Tables,
+    all: &mut [Coefficients],
+    mut work: impl FnMut(&mut Bits<'_>, usize, &mut i16, &mut i16) -> Option<()>,
+) -> Option<()> {
     let layout = Layout::new(frame, scan);
     for (range, run) in layout.runs(tables.restart_interval, entropy)? {
         let mut bits = Bits::new(run);
+        let mut predictions = [0_i16; 4];
         layout.visit(range, |place| {
             bits.refill();
-            let bit = bits.take(1) as i16;
-            all[scan.components[place.part].index].block(place)[0] |= bit << scan.bits.1;
-            Some(())
+            let first = &mut all[scan.components[place.part].index].block(place)[0];
+            work(&mut bits, place.part, first, &mut predictions[place.part])
         })?;
         bits.is_finished().then_some(())?;
     }
