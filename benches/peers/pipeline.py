@@ -13,8 +13,8 @@ with as many processes as BINARY has threads, each on one thread:
 * Pillow + OpenVINO: the same with Pillow's draft mode.
 * torch: Pillow's whole decode, TorchScript optimised for inference, in floats.
 
-`lookalike index` hashes each file, runs the network a second time for the classes, and stores all
-of it, which the others do not. Its time includes the start of the process; theirs begins when
+`lookalike index` hashes each file, classifies the photo, and stores all of it, which the others do
+not. Its time includes the start of the process; theirs begins when
 models are loaded. All take turns, and the median of the rounds is printed.
 """
 import argparse

@@ -3,20 +3,17 @@
 //! The weights of the networks were found with Pillow; embeddings stay comparable only while
 //! the pixels are the same.
 
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::pixels::Pixels;
 
-/// Gives how many pixels the shorter side of an image should have, so that neither
-/// [`squash`] nor [`centre_crop`] to `side_px` has to enlarge it.
+/// Gives how many pixels the shorter side of an image should have before [`squash`] to `side_px`:
+/// more than `side_px` by so much that the filter has pixels to choose from everywhere.
 #[must_use]
 pub fn side_needed_px(side_px: u32) -> u32 {
-    side_px.saturating_add(CROP_BORDER_PX)
+    side_px.saturating_add(32)
 }
-
-/// By so much images are larger than the crop in the training of classifiers.
-const CROP_BORDER_PX: u32 = 32;
 
 /// Resizes the whole image to a square of `side_px`, at least 1, whatever its shape.
 ///
@@ -25,31 +22,6 @@ const CROP_BORDER_PX: u32 = 32;
 #[must_use]
 pub fn squash(pixels: &Pixels, side_px: u32) -> Pixels {
     resize(&view(pixels), side_px, side_px)
-}
-
-/// Cuts out the centred square that classifiers look at, and resizes it to `side_px`.
-///
-/// The square measures `side_px / (side_px + 32)` of the shorter side of the image, rounded
-/// down, at least 1 px; odd pixels that remain are left at the right and at the bottom.
-///
-/// # Panics
-/// When `side_px` is 0.
-#[must_use]
-pub fn centre_crop(pixels: &Pixels, side_px: u32) -> Pixels {
-    let (width_px, height_px) = (pixels.width_px(), pixels.height_px());
-    let cut_px = crop_side(width_px.min(height_px), side_px);
-    let (left_px, top_px) = ((width_px - cut_px) / 2, (height_px - cut_px) / 2);
-    let whole = view(pixels);
-    let cut = CroppedImage::new(&whole, left_px, top_px, cut_px, cut_px)
-        .expect("the square is no larger than the shorter side");
-    resize(&cut, side_px, side_px)
-}
-
-fn crop_side(shorter_px: u32, side_px: u32) -> u32 {
-    let side_px = u64::from(side_px);
-    let cut_px = u64::from(shorter_px) * side_px / (side_px + u64::from(CROP_BORDER_PX));
-    // Less than shorter_px, so it fits.
-    cut_px.max(1) as u32
 }
 
 /// Resizes along the rows first and along the columns second, as Pillow does.
@@ -146,30 +118,17 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_crop_is_the_square_cut_out_and_squashed() {
-        // 100 * 224 / 256 = 87.5, so 87 px from (56, 6): the odd pixels stay right and below.
-        let source = noisy(200, 100);
-        let rows = source.rgb().chunks_exact(600).skip(6).take(87);
-        let cut = rows.flat_map(|row| &row[56 * 3..][..87 * 3]).copied();
-        let cut = from_buffer(87, 87, cut.collect());
-        assert_eq!(centre_crop(&source, 224), squash(&cut, 224));
-    }
-
-    #[test]
     fn extreme_shapes_become_squares() {
         for (width_px, height_px) in [(1, 1), (1, 9000), (9000, 1), (2, 3), (224, 224)] {
             let source = image(width_px, height_px);
-            for square in [squash(&source, 224), centre_crop(&source, 224)] {
-                assert_eq!((square.width_px(), square.height_px()), (224, 224));
-            }
+            let square = squash(&source, 224);
+            assert_eq!((square.width_px(), square.height_px()), (224, 224));
         }
     }
 
     #[test]
     fn one_color_stays_that_color() {
         let source = from_buffer(30, 50, [13, 200, 255].repeat(1500));
-        for square in [squash(&source, 40), centre_crop(&source, 40)] {
-            assert_eq!(square.rgb(), [13, 200, 255].repeat(1600));
-        }
+        assert_eq!(squash(&source, 40).rgb(), [13, 200, 255].repeat(1600));
     }
 }

@@ -177,21 +177,29 @@ impl Encoder for Cnn {
     }
 
     fn embed(&self, inputs: &[Pixels]) -> Result<Vec<Embedding>, InferenceError> {
-        let features = self.run(inputs, Output::Features)?.into_iter();
-        features
-            .map(|values| {
-                Embedding::normalize(values).map_err(|source| InferenceError::Output { source })
-            })
-            .collect()
+        self.run(inputs, Output::Features)?.into_iter().map(embedding).collect()
     }
 
-    fn classify(&self, inputs: &[Pixels]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        Ok(self.run(inputs, Output::Logits)?.into_iter().map(softmax).collect())
+    fn embed_and_classify(
+        &self,
+        inputs: &[Pixels],
+    ) -> Result<Vec<(Embedding, Vec<f32>)>, InferenceError> {
+        let outputs = self.run(inputs, Output::FeaturesAndLogits)?.into_iter();
+        outputs
+            .map(|mut features| {
+                let logits = features.split_off(self.space.dimension as usize);
+                Ok((embedding(features)?, softmax(logits)))
+            })
+            .collect()
     }
 
     fn class_names(&self) -> &[String] {
         &self.class_names
     }
+}
+
+fn embedding(features: Vec<f32>) -> Result<Embedding, InferenceError> {
+    Embedding::normalize(features).map_err(|source| InferenceError::Output { source })
 }
 
 /// Subtracts the maximum first, so that no logit overflows the exponential.

@@ -24,11 +24,16 @@ pub trait Encoder: Send + Sync {
     /// [`InferenceError::InputSize`] when an input has another size.
     fn embed(&self, inputs: &[Pixels]) -> Result<Vec<Embedding>, InferenceError>;
 
-    /// Gives the softmax probability of every class for each input, in order.
+    /// As [`Encoder::embed`], with the softmax probability of every class of the same input.
+    ///
+    /// The classifier is one product with the features, about a hundredth of the network.
     ///
     /// # Errors
     /// As for [`Encoder::embed`].
-    fn classify(&self, inputs: &[Pixels]) -> Result<Vec<Vec<f32>>, InferenceError>;
+    fn embed_and_classify(
+        &self,
+        inputs: &[Pixels],
+    ) -> Result<Vec<(Embedding, Vec<f32>)>, InferenceError>;
 
     /// The names of the classes, in the order of the probabilities.
     fn class_names(&self) -> &[String];

@@ -12,9 +12,8 @@ use super::pipeline::Job;
 use super::read::{OpenedFile, ReadFile};
 use super::{IndexOptions, Target};
 use crate::imaging;
-use crate::inference::{InferenceError, top_classes};
-use crate::pixels::Pixels;
-use crate::record::{ClassScore, ContentHash, FileStamp, ImageId, ImageRecord, Location};
+use crate::inference::top_classes;
+use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord, Location};
 use crate::store::StoreError;
 use crate::vector::Embedding;
 
@@ -178,10 +177,13 @@ impl<'a> Workshop<'a> {
         let side_min_px = imaging::side_needed_px(side);
         let image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)
             .map_err(|error| reason(&error))?;
-        let whole = imaging::squash(&image.pixels, side);
-        let crop = imaging::centre_crop(&image.pixels, side);
+        let input = imaging::squash(&image.pixels, side);
         drop(image.pixels);
-        let (embedding, classes) = self.encode(whole, crop).map_err(|error| reason(&error))?;
+        let encoded = self.target.encoder.embed_and_classify(&[input]);
+        let (embedding, probabilities) = encoded
+            .map_err(|error| reason(&error))?
+            .pop()
+            .expect("an encoder gives one result for each input");
         let record = ImageRecord {
             hash,
             width_px: image.width_px,
@@ -192,20 +194,9 @@ impl<'a> Workshop<'a> {
             captured_at: image.exif.captured_at.map(|time| time.to_string()),
             camera: camera(image.exif.camera_make, image.exif.camera_model),
             position: image.exif.position,
-            classes,
+            classes: top_classes(&probabilities, CLASSES_KEPT),
         };
         Ok(NewImage { record, embedding })
-    }
-
-    fn encode(
-        &self,
-        whole: Pixels,
-        crop: Pixels,
-    ) -> Result<(Embedding, Vec<ClassScore>), InferenceError> {
-        let one = "an encoder gives one result for each input";
-        let probabilities = self.target.encoder.classify(&[crop])?.pop().expect(one);
-        let embedding = self.target.encoder.embed(&[whole])?.pop().expect(one);
-        Ok((embedding, top_classes(&probabilities, CLASSES_KEPT)))
     }
 }
 

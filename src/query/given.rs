@@ -32,7 +32,7 @@ pub fn embed_file(
     Ok(embeddings.pop().expect("an encoder gives one embedding for each input"))
 }
 
-/// Gives the most probable classes of the centre of an image file, the best first.
+/// Gives the most probable classes of an image file, the best first.
 ///
 /// # Errors
 /// [`GivenError::Image`] when the bytes are no image that can be read.
@@ -43,9 +43,10 @@ pub fn classify_file(
     top: usize,
 ) -> Result<Vec<ClassScore>, GivenError> {
     let image = decode(encoder, bytes, limits)?;
-    let crop = imaging::centre_crop(&image.pixels, encoder.input_side_px());
-    let probabilities = encoder.classify(&[crop])?;
-    Ok(top_classes(probabilities.first().map_or(&[][..], Vec::as_slice), top))
+    let whole = imaging::squash(&image.pixels, encoder.input_side_px());
+    let mut encoded = encoder.embed_and_classify(&[whole])?;
+    let (_, probabilities) = encoded.pop().expect("an encoder gives one result for each input");
+    Ok(top_classes(&probabilities, top))
 }
 
 /// Decodes an image as `ingest` does, so that a file finds itself.

@@ -174,16 +174,17 @@ impl Encoder for ColourGrid {
             .collect()
     }
 
-    fn classify(&self, inputs: &[Pixels]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        Ok(inputs
-            .iter()
-            .map(|input| {
-                let cells = Self::cells(input);
-                let total: f32 = cells.iter().sum();
-                let share = |channel| cells.iter().skip(channel).step_by(3).sum::<f32>() / total;
-                vec![share(0), share(1), share(2)]
-            })
-            .collect())
+    fn embed_and_classify(
+        &self,
+        inputs: &[Pixels],
+    ) -> Result<Vec<(Embedding, Vec<f32>)>, InferenceError> {
+        let shares = inputs.iter().map(|input| {
+            let cells = Self::cells(input);
+            let total: f32 = cells.iter().sum();
+            let share = |channel| cells.iter().skip(channel).step_by(3).sum::<f32>() / total;
+            vec![share(0), share(1), share(2)]
+        });
+        Ok(self.embed(inputs)?.into_iter().zip(shares).collect())
     }
 
     fn class_names(&self) -> &[String] {

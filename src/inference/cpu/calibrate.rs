@@ -64,7 +64,7 @@ pub(in crate::inference) fn calibrate(network: &Network, images: &[&[u8]]) -> Ve
     let mut observed: Vec<_> = network.shapes().iter().map(|shape| blank(shape.channels)).collect();
     let share = 1.0 / images.len() as f32;
     for pixels in images {
-        plan.run(pixels, &mut workspace, Output::Logits);
+        plan.run(pixels, &mut workspace, Output::FeaturesAndLogits);
         for (value, observed) in plan.values.iter().zip(&mut observed) {
             if let Some(place) = value.floats {
                 observed.add(&workspace, place, share);

@@ -85,7 +85,8 @@ pub(super) struct Exit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::inference) enum Output {
     Features,
-    Logits,
+    /// The features, and after them the logits.
+    FeaturesAndLogits,
 }
 
 /// The memory of a run, to be used again for the next image.
@@ -145,12 +146,15 @@ impl Plan {
         workspace: &mut Workspace,
         output: Output,
     ) -> Vec<f32> {
-        let Exit { layer: last, place, length } = match output {
-            Output::Features => self.features,
-            Output::Logits => self.logits,
+        let exits = match output {
+            Output::Features => &[self.features][..],
+            // The logits are made of the features, so these still lie there.
+            Output::FeaturesAndLogits => &[self.features, self.logits],
         };
+        let last = exits.iter().map(|exit| exit.layer).max().expect("an output has an exit");
         self.walk(pixels, workspace, last, |_| {});
-        workspace.arena.floats()[place.offset..place.offset + length].to_vec()
+        let floats = workspace.arena.floats();
+        exits.iter().flat_map(|exit| &floats[exit.place.offset..][..exit.length]).copied().collect()
     }
 
     /// Runs one image on this thread as far as the features, and gives for each step its last

@@ -185,10 +185,11 @@ fn floats_equal_candle_on_every_instruction_set_and_number_of_threads() {
     for (name, network) in networks() {
         let pixels = Stream(1).pixels(network.input.side_px);
         let values = reference::values(&network, &pixels).unwrap();
-        for (output, value) in
-            [(Output::Features, network.features), (Output::Logits, network.logits)]
+        let [features, logits] = [network.features, network.logits]
+            .map(|value| values[value].flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        let both = [features.clone(), logits].concat();
+        for (output, expected) in [(Output::Features, features), (Output::FeaturesAndLogits, both)]
         {
-            let expected = values[value].flatten_all().unwrap().to_vec1::<f32>().unwrap();
             for set in InstructionSet::available() {
                 let plan = Plan::new(&network, set, Precision::Float32, &[]);
                 let alone = run(&plan, &pixels, 1, output);
@@ -227,9 +228,13 @@ fn a_workspace_can_be_used_again_for_another_image() {
         let plan = Plan::new(&network, InstructionSet::detect(), Precision::Float32, &[]);
         let mut workspace = plan.workspace(2);
         let images = [3, 4].map(|seed| Stream(seed).pixels(network.input.side_px));
-        let first = plan.run(&images[0], &mut workspace, Output::Logits);
-        let second = plan.run(&images[1], &mut workspace, Output::Logits);
+        let first = plan.run(&images[0], &mut workspace, Output::FeaturesAndLogits);
+        let second = plan.run(&images[1], &mut workspace, Output::FeaturesAndLogits);
         assert_ne!(first, second, "{name}");
-        assert_eq!(first, plan.run(&images[0], &mut workspace, Output::Logits), "{name}");
+        assert_eq!(
+            first,
+            plan.run(&images[0], &mut workspace, Output::FeaturesAndLogits),
+            "{name}"
+        );
     }
 }
