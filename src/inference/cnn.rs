@@ -113,7 +113,7 @@ impl Cnn {
             preprocessing.push_str(", 8-bit products (2) by ");
             preprocessing.push_str(&digest[..16]);
         }
-        let dimension = network.shapes()[network.features].channels as u32;
+        let dimension = network.shapes()[network.outputs[0]].channels as u32;
         Ok(Self {
             model,
             space: Space {

@@ -11,10 +11,9 @@ pub(super) type ValueId = usize;
 pub(super) struct Network {
     pub(super) input: Input,
     pub(super) layers: Vec<Layer>,
-    /// The pooled features that an embedding is made of.
-    pub(super) features: ValueId,
-    /// One logit for each class.
-    pub(super) logits: ValueId,
+    /// What it gives. Of an encoder: the pooled features that an embedding is made of, then one
+    /// logit for each class.
+    pub(super) outputs: Vec<ValueId>,
 }
 
 /// The square image that a network takes: a channel enters as `(byte - mean) * scale`.
@@ -42,6 +41,65 @@ pub(super) enum Operation {
     MaxPool(Window),
     /// The mean over all positions.
     AveragePool,
+    /// The channels of the input, then those of other values of the same side.
+    Concat(Vec<ValueId>),
+    /// The sum with another value of the same shape.
+    Add(ValueId),
+    /// The same image with another side, pixels as squares without a gap ("half-pixel centres").
+    Resize(Resize),
+}
+
+/// Another side for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Resize {
+    pub(super) side: usize,
+    pub(super) sampling: Sampling,
+}
+
+/// What a pixel of a resized image is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sampling {
+    /// The pixel in which its centre lies.
+    Nearest,
+    /// The four pixels around its centre, the nearer the more; nothing is averaged when an image
+    /// shrinks.
+    Bilinear,
+}
+
+impl Resize {
+    /// The two pixels of an axis of `length` that an output pixel is made of, and the share of the
+    /// second.
+    pub(super) fn sources(self, length: usize, at: usize) -> (usize, usize, f32) {
+        let step = length as f32 / self.side as f32;
+        let centre = (at as f32 + 0.5) * step;
+        match self.sampling {
+            Sampling::Nearest => {
+                let nearest = (centre as usize).min(length - 1);
+                (nearest, nearest, 0.0)
+            }
+            Sampling::Bilinear => {
+                let before = (centre - 0.5).max(0.0);
+                let first = (before as usize).min(length - 1);
+                (first, (first + 1).min(length - 1), before - first as f32)
+            }
+        }
+    }
+}
+
+impl Layer {
+    /// The values that it reads, its input first.
+    pub(super) fn reads(&self) -> Vec<ValueId> {
+        let mut reads = vec![self.input];
+        match &self.operation {
+            Operation::Convolution(convolution) => {
+                reads.extend(convolution.residual.map(|residual| residual.value));
+            }
+            Operation::Concat(others) => reads.extend(others),
+            Operation::Add(other) => reads.push(*other),
+            Operation::MaxPool(_) | Operation::AveragePool | Operation::Resize(_) => {}
+        }
+        reads
+    }
 }
 
 /// A square window that moves over an image.
@@ -73,12 +131,19 @@ pub(super) struct Convolution {
     pub(super) window: Window,
     /// Whether each channel has a kernel of its own instead of one over all channels.
     pub(super) depthwise: bool,
-    /// A value of the output's shape that is added before the activation.
-    pub(super) residual: Option<ValueId>,
+    pub(super) residual: Option<Residual>,
     pub(super) activation: Activation,
 }
 
-/// The function applied to each element; all of them are clamps.
+/// A value of a convolution's output shape that is added to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Residual {
+    pub(super) value: ValueId,
+    /// After the activation instead of before.
+    pub(super) last: bool,
+}
+
+/// The function applied to each element: a clamp, or a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activation {
     Identity,
@@ -86,13 +151,20 @@ pub(super) enum Activation {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// `max(x, x * LEAK)`.
+    LeakyRelu,
+    /// `x / (1 + exp(-x))`, also known as swish.
+    Silu,
 }
 
+/// What [`Activation::LeakyRelu`] leaves of negative numbers.
+pub(super) const LEAK: f32 = 0.1;
+
 impl Activation {
-    /// Lower and upper bound of the result.
+    /// Lower and upper bound of a clamp; none for a curve.
     pub(super) fn bounds(self) -> (f32, f32) {
         match self {
-            Self::Identity => (f32::NEG_INFINITY, f32::INFINITY),
+            Self::Identity | Self::LeakyRelu | Self::Silu => (f32::NEG_INFINITY, f32::INFINITY),
             Self::Relu => (0.0, f32::INFINITY),
             Self::Relu6 => (0.0, 6.0),
         }
@@ -140,6 +212,12 @@ impl Network {
                 }
                 Operation::MaxPool(window) => Shape { side: window.steps(side), channels },
                 Operation::AveragePool => Shape { side: 1, channels },
+                Operation::Concat(others) => {
+                    let added: usize = others.iter().map(|&other| shapes[other].channels).sum();
+                    Shape { side, channels: channels + added }
+                }
+                Operation::Add(_) => Shape { side, channels },
+                Operation::Resize(resize) => Shape { side: resize.side, channels },
             });
         }
         shapes

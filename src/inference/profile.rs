@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::InferenceError;
 use super::cnn::Cnn;
+use super::cpu::Output;
 use crate::pixels::Pixels;
 
 /// One step of a compiled network: a layer, or several that were fused.
@@ -30,8 +31,9 @@ impl Cnn {
     pub fn profile(&self, image: &Pixels) -> Result<Vec<StepTime>, InferenceError> {
         self.model().check_size(image)?;
         let layers = self.model().layers()?;
+        let last = self.plan().last_layer(Output::Features);
         let mut begin = 0;
-        let steps = self.plan().profile(image.rgb()).into_iter().map(|(last, kind, time)| {
+        let steps = self.plan().profile(image.rgb(), last).into_iter().map(|(last, kind, time)| {
             let computed = &layers[begin..=last];
             begin = last + 1;
             StepTime {

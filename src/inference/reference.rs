@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 
-use super::network::{Activation, Convolution, Input, Network, Operation, ValueId, Window};
+use super::network::{Activation, Convolution, Input, LEAK, Network, Operation, Resize, Window};
 
 /// Every value of the network for one image of interleaved bytes, the input's first.
 ///
@@ -14,10 +14,20 @@ pub(super) fn values(network: &Network, pixels: &[u8]) -> Result<Vec<Tensor>> {
         let output = match &layer.operation {
             Operation::Convolution(convolution) => convolve(convolution, input, &values)?,
             Operation::MaxPool(window) => {
-                // Inputs of a maximum are not negative here, so that zeros never win.
-                padded(input, *window)?.max_pool2d_with_stride(window.side, window.stride)?
+                // Padding is zeros: what is lifted above them never loses to it.
+                let lift = input.flatten_all()?.min(0)?.to_scalar::<f32>()?.min(0.0);
+                let lift = f64::from(lift);
+                let lifted = padded(&(input - lift)?, *window)?;
+                (lifted.max_pool2d_with_stride(window.side, window.stride)? + lift)?
             }
             Operation::AveragePool => input.mean_keepdim((2, 3))?,
+            Operation::Concat(others) => {
+                let mut parts = vec![input];
+                parts.extend(others.iter().map(|&other| &values[other]));
+                Tensor::cat(&parts, 1)?
+            }
+            Operation::Add(other) => (input + &values[*other])?,
+            Operation::Resize(resize) => resized(*resize, input)?,
         };
         values.push(output);
     }
@@ -48,13 +58,36 @@ fn convolve(convolution: &Convolution, input: &Tensor, values: &[Tensor]) -> Res
     let bias = Tensor::from_slice(&convolution.bias, (1, outputs, 1, 1), &Device::Cpu)?;
     let mut sum = padded(input, window)?.conv2d(&kernel, 0, window.stride, 1, groups)?;
     sum = sum.broadcast_add(&bias)?;
-    if let Some(residual) = convolution.residual {
-        let residual: ValueId = residual;
-        sum = (sum + &values[residual])?;
+    let residual = |last| {
+        let added = convolution.residual.filter(|residual| residual.last == last);
+        added.map(|residual| &values[residual.value])
+    };
+    if let Some(value) = residual(false) {
+        sum = (sum + value)?;
     }
-    match convolution.activation {
-        Activation::Identity => Ok(sum),
-        Activation::Relu => sum.relu(),
-        Activation::Relu6 => sum.clamp(0f32, 6f32),
+    sum = match convolution.activation {
+        Activation::Identity => sum,
+        Activation::Relu => sum.relu()?,
+        Activation::Relu6 => sum.clamp(0f32, 6f32)?,
+        Activation::LeakyRelu => sum.maximum(&(&sum * f64::from(LEAK))?)?,
+        Activation::Silu => sum.silu()?,
+    };
+    match residual(true) {
+        Some(value) => sum + value,
+        None => Ok(sum),
     }
+}
+
+/// `R X R^T`, with a row of shares in `R` for each output pixel.
+fn resized(resize: Resize, input: &Tensor) -> Result<Tensor> {
+    let length = input.dim(2)?;
+    let mut shares = vec![0f32; resize.side * length];
+    for (at, row) in shares.chunks_exact_mut(length).enumerate() {
+        let (first, second, share) = resize.sources(length, at);
+        row[first] += 1.0 - share;
+        row[second] += share;
+    }
+    let shares = Tensor::from_vec(shares, (resize.side, length), &Device::Cpu)?;
+    let rows = shares.broadcast_matmul(input)?;
+    rows.contiguous()?.broadcast_matmul(&shares.t()?.contiguous()?)
 }

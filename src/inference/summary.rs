@@ -59,6 +59,9 @@ impl Model {
                 }
                 Operation::MaxPool(_) => ("max pool".to_owned(), 0, 0),
                 Operation::AveragePool => ("average pool".to_owned(), 0, 0),
+                Operation::Concat(_) => ("concat".to_owned(), 0, 0),
+                Operation::Add(_) => ("sum".to_owned(), 0, 0),
+                Operation::Resize(_) => ("resize".to_owned(), 0, 0),
             };
             LayerSummary {
                 name: layer.name.clone(),

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use super::block::{Block, Expand, Middle};
 use super::byte_panels::{ByteInput, ByteOutput, BytePanels};
 use super::compile::Compiler;
+use super::finish::Finish;
 use super::four_depthwise::{FourDepthwise, Fours};
 use super::memory::{Aligned, Image};
 use super::panels::{DenseWeights, FloatPanels, Product, padded_floats};
 use super::plan::{Precision, Step, Work};
 use super::points::{PointWeights, Tiling};
+use super::reshape::{Concat, Resized, Sum};
 use super::stem::{Normal, Stem, StemRows, WORD_STEPS};
 use super::steps::{
     AveragePool, Dense, Depthwise, DepthwiseShape, DepthwiseWeights, MaxPool, Place, ToBytes,
@@ -83,6 +85,23 @@ impl Compiler<'_> {
                     [input, output].map(|value| value.floats.expect("pools take and give floats"));
                 add(Work::AveragePool(AveragePool { input, output }));
             }
+            Operation::Concat(others) => {
+                to_bytes = output.bytes.is_some();
+                let parts = std::iter::once(&definition.input).chain(others);
+                let parts = parts.map(|&part| (self.floats(part), self.shapes[part].channels));
+                let parts = parts.collect();
+                add(Work::Concat(Concat { parts, output: self.floats(layer + 1) }));
+            }
+            Operation::Add(other) => {
+                to_bytes = output.bytes.is_some();
+                let inputs = [definition.input, *other].map(|value| self.floats(value));
+                add(Work::Sum(Sum { inputs, output: self.floats(layer + 1) }));
+            }
+            Operation::Resize(resize) => {
+                to_bytes = output.bytes.is_some();
+                let [input, output] = [definition.input, layer + 1].map(|value| self.floats(value));
+                add(Work::Resized(Resized { resize: *resize, input, output }));
+            }
         }
         if to_bytes {
             add(Work::ToBytes(ToBytes { value: output }));
@@ -90,8 +109,12 @@ impl Compiler<'_> {
     }
 
     fn residual(&self, convolution: &Convolution) -> Option<Place> {
-        let value = convolution.residual?;
-        Some(self.values[value].floats.expect("residuals are floats"))
+        convolution.residual.map(|residual| self.floats(residual.value))
+    }
+
+    /// A value that the compiler has seen is wanted as floats.
+    fn floats(&self, value: ValueId) -> Place {
+        self.values[value].floats.expect("the compiler has placed its floats")
     }
 
     /// The first convolution: in floats, or in words, which are as exact as it needs and take half
@@ -101,7 +124,8 @@ impl Compiler<'_> {
         let window = convolution.window;
         let tap_step = StemRows::row_step(window, input.side_px);
         let mut extent = Extent { taps: window.side, depth: window.side * 3, tap_step };
-        let (product, normal) = if self.precision == Precision::Int8 {
+        let in_words = self.precision == Precision::Int8 && Finish::of(convolution).is_none();
+        let (product, normal) = if in_words {
             extent.depth = extent.depth.next_multiple_of(2);
             let mut scaled = convolution.clone();
             let taps = window.side * window.side;
@@ -196,6 +220,7 @@ impl Compiler<'_> {
             weights,
             bias: padded_floats(&convolution.bias, shape.channels),
             bounds: convolution.activation.bounds(),
+            finish: Finish::of(convolution),
         }
     }
 
@@ -271,6 +296,7 @@ fn dense_weights(convolution: &Convolution, channels: usize, extent: Extent) -> 
         weights,
         bias: &convolution.bias,
         bounds: convolution.activation.bounds(),
+        finish: Finish::of(convolution),
     };
     if side == 1 && elements == inputs {
         return dense(Cow::Borrowed(&convolution.kernel));

@@ -53,6 +53,19 @@ impl Lanes for Avx2 {
         unsafe { _mm256_min_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
+        unsafe { _mm256_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(value: __m256) -> __m256 {
+        // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(value), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
     unsafe fn splat_int(value: i32) -> __m256i {
         // SAFETY: the caller runs on AVX2 (contract of `Lanes`).
         unsafe { _mm256_set1_epi32(value) }

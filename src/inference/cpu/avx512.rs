@@ -53,6 +53,19 @@ impl Lanes for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
+    unsafe fn div(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the caller runs on AVX-512 (contract of `Lanes`).
+        unsafe { _mm512_div_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(value: __m512) -> __m512 {
+        // SAFETY: the caller runs on AVX-512 (contract of `Lanes`).
+        unsafe {
+            let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(value), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
     unsafe fn splat_int(value: i32) -> __m512i {
         // SAFETY: the caller runs on AVX-512 (contract of `Lanes`).
         unsafe { _mm512_set1_epi32(value) }

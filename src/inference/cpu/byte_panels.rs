@@ -293,6 +293,7 @@ mod tests {
             weights: Cow::Owned(weights),
             bias,
             bounds: (0.0, f32::INFINITY),
+            finish: None,
         }
     }
 

@@ -1,12 +1,13 @@
 //! From a network's definition to a plan: what is fused, what is kept as bytes, what lies where.
 
 use super::calibrate::Observed;
+use super::finish::Finish;
 use super::kernels::Kernels;
 use super::memory::{FourImage, Image, Planner};
 use super::plan::{Exit, Plan, Precision};
 use super::steps::{FourPlace, Place, Value};
 use super::tile::{BATCH_MAX, Quantum};
-use crate::inference::network::{Convolution, Network, Operation, Shape, ValueId};
+use crate::inference::network::{Convolution, Layer, Network, Operation, Shape, ValueId};
 
 /// The least side of an image at which a block is fused. Below, all the expanded image fits the
 /// caches, and whole tiles count for more: rows of 28 and 14 pixels make a tenth of them overlap.
@@ -83,14 +84,13 @@ pub(super) fn compile(
     let exit = |value: ValueId| Exit {
         layer: value - 1,
         place: compiler.values[value].floats.expect("outputs are floats"),
-        length: compiler.shapes[value].channels,
+        channels: compiler.shapes[value].channels,
     };
     Plan {
         kernels,
         steps,
         input_side: network.input.side_px,
-        features: exit(network.features),
-        logits: exit(network.logits),
+        outputs: network.outputs.iter().copied().map(exit).collect(),
         arena: compiler.planner.length(),
         scratch: compiler.scratch.next_multiple_of(16),
         values: compiler.values,
@@ -106,14 +106,9 @@ impl Compiler<'_> {
     }
 
     fn readers(&self, value: ValueId) -> usize {
-        let mut readers =
-            usize::from(value == self.network.features || value == self.network.logits);
-        for (index, layer) in self.network.layers.iter().enumerate() {
-            readers += usize::from(layer.input == value);
-            let residual = self.convolution(index).and_then(|convolution| convolution.residual);
-            readers += usize::from(residual == Some(value));
-        }
-        readers
+        let read = self.network.layers.iter().flat_map(Layer::reads);
+        let outputs = self.network.outputs.iter().copied();
+        read.chain(outputs).filter(|&read| read == value).count()
     }
 
     /// Finds depthwise convolutions between two pointwise ones, whose images nobody else reads; the
@@ -160,7 +155,10 @@ impl Compiler<'_> {
         self.precision == Precision::Int8
             && input != 0
             && self.shapes[input].side > 1
-            && self.convolution(layer).is_some_and(|convolution| !convolution.depthwise)
+            && self.convolution(layer).is_some_and(|convolution| {
+                // The kernels of bytes clamp, and nothing else.
+                !convolution.depthwise && Finish::of(convolution).is_none()
+            })
     }
 
     /// Whether a depthwise layer takes bytes by fours: where it is alone to read what a dense
@@ -176,6 +174,7 @@ impl Compiler<'_> {
         // A block that does not widen reads what lies in the arena as it is for others.
         let begins_block = |layer: usize| self.fused.get(layer + 1) == Some(&1);
         depthwise.depthwise
+            && Finish::of(depthwise).is_none()
             && side <= BATCH_MAX
             && self.kernels.four_window(window.0, window.1, window.2).is_some()
             && !begins_block(layer)
@@ -196,12 +195,10 @@ impl Compiler<'_> {
     /// Whether all that read a value take bytes of it.
     fn wants_bytes_only(&self, value: ValueId) -> bool {
         let layers = self.network.layers.iter().enumerate();
-        let mut readers = layers.filter(|(_, layer)| layer.input == value);
-        let residual = |index| self.convolution(index).and_then(|layer| layer.residual);
-        value != self.network.features
-            && value != self.network.logits
-            && (0..self.network.layers.len()).all(|index| residual(index) != Some(value))
-            && readers.all(|(index, _)| self.in_bytes(index))
+        let mut readers = layers.filter(|(_, layer)| layer.reads().contains(&value));
+        let beside = |layer: &Layer| layer.reads()[1..].contains(&value);
+        !self.network.outputs.contains(&value)
+            && readers.all(|(index, layer)| self.in_bytes(index) && !beside(layer))
     }
 
     fn collect_needs(&mut self) {
@@ -213,19 +210,19 @@ impl Compiler<'_> {
             need.bytes |= in_bytes;
             need.fours |= in_fours;
             need.floats |= !in_bytes && !in_fours;
-            if let Operation::Convolution(convolution) = &layer.operation {
-                if !convolution.depthwise {
-                    let (before, after) = convolution.window.missing(side);
-                    need.border = need.border.max(before).max(after);
-                }
-                if let Some(residual) = convolution.residual {
-                    let need = &mut self.needs[residual];
-                    need.floats = true;
-                    need.last = need.last.max(index);
-                }
+            if let Operation::Convolution(convolution) = &layer.operation
+                && !convolution.depthwise
+            {
+                let (before, after) = convolution.window.missing(side);
+                need.border = need.border.max(before).max(after);
+            }
+            for &beside in &layer.reads()[1..] {
+                let need = &mut self.needs[beside];
+                need.floats = true;
+                need.last = need.last.max(index);
             }
         }
-        for output in [self.network.features, self.network.logits] {
+        for &output in &self.network.outputs {
             self.needs[output].floats = true;
             self.needs[output].last = self.network.layers.len();
         }

@@ -3,9 +3,11 @@
 use super::byte_tile::{ByteTile, byte_tile, four_tile, word_tile};
 use super::depthwise::{DepthwiseRow, depthwise_row, depthwise_row_any};
 use super::depthwise_fours::{FourRun, depthwise_fours};
+use super::finish::{FinishRuns, finish_runs};
 use super::lanes::Lanes;
 use super::points::{InputPatch, OutputTile, input_patch, output_tile};
 use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, mean_row};
+use super::reshape::{Blend, blend};
 use super::tile::{FloatTile, float_tile};
 
 /// An instruction set that the engine has kernels for.
@@ -121,6 +123,8 @@ pub(super) struct Kernels {
     pub(super) max_window: unsafe fn(&MaxWindow),
     pub(super) mean_row: unsafe fn(&MeanRow),
     pub(super) byte_run: unsafe fn(&ByteRun),
+    pub(super) finish_runs: unsafe fn(&FinishRuns),
+    pub(super) blend: unsafe fn(&Blend),
     /// By the `Tiling`.
     pub(super) input_patch: [unsafe fn(&InputPatch); 2],
     pub(super) output_tile: [unsafe fn(&OutputTile); 2],
@@ -227,6 +231,8 @@ macro_rules! table {
             max_window: compiled!($feature, max_window, MaxWindow, $lanes),
             mean_row: compiled!($feature, mean_row, MeanRow, $lanes),
             byte_run: compiled!($feature, byte_run, ByteRun, $lanes),
+            finish_runs: compiled!($feature, finish_runs, FinishRuns, $lanes),
+            blend: compiled!($feature, blend, Blend, $lanes),
             input_patch: [
                 compiled!($feature, input_patch, InputPatch, $lanes, 4),
                 compiled!($feature, input_patch, InputPatch, $lanes, 6),

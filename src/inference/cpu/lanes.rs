@@ -38,6 +38,10 @@ pub(super) trait Lanes {
     /// The smaller of each pair; `b` where `a` is NaN.
     unsafe fn min(a: Self::Floats, b: Self::Floats) -> Self::Floats;
 
+    unsafe fn div(a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Two to the power of whole numbers from -126 to 127.
+    unsafe fn power_of_two(value: Self::Floats) -> Self::Floats;
+
     unsafe fn splat_int(value: i32) -> Self::Ints;
     unsafe fn load_ints(from: *const i8) -> Self::Ints;
     /// To each lane of `sum` the dot product of its four unsigned bytes of `a` with its four signed

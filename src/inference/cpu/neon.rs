@@ -53,6 +53,19 @@ impl Lanes for Neon {
         unsafe { vbslq_f32(vcltq_f32(a, b), a, b) }
     }
     #[inline(always)]
+    unsafe fn div(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: NEON is part of the target.
+        unsafe { vdivq_f32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(value: float32x4_t) -> float32x4_t {
+        // SAFETY: NEON is part of the target.
+        unsafe {
+            let exponent = vaddq_s32(vcvtnq_s32_f32(value), vdupq_n_s32(127));
+            vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent))
+        }
+    }
+    #[inline(always)]
     unsafe fn splat_int(value: i32) -> int32x4_t {
         // SAFETY: NEON is part of the target.
         unsafe { vdupq_n_s32(value) }

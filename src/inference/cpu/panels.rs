@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::byte_panels::BytePanels;
+use super::finish::{Finish, FinishRuns};
 use super::kernels::Kernels;
 use super::memory::Aligned;
 use super::tile::{Batch, Extent, FloatTile};
@@ -43,6 +44,8 @@ pub(super) struct DenseWeights<'a> {
     pub(super) weights: Cow<'a, [f32]>,
     pub(super) bias: &'a [f32],
     pub(super) bounds: (f32, f32),
+    /// What the kernels leave to do.
+    pub(super) finish: Option<Finish>,
 }
 
 /// Packed weights as floats.
@@ -53,6 +56,7 @@ pub(super) struct FloatPanels {
     weights: Aligned,
     bias: Aligned,
     bounds: (f32, f32),
+    finish: Option<Finish>,
     lanes: usize,
 }
 
@@ -83,6 +87,7 @@ impl FloatPanels {
             weights: packed,
             bias: padded_floats(dense.bias, padded),
             bounds: dense.bounds,
+            finish: dense.finish,
             lanes,
         }
     }
@@ -126,6 +131,8 @@ impl FloatPanels {
                 unsafe { (kernel.full)(&tile) }
             }
             if batch.count == whole * kernel.pixels {
+                // SAFETY: as above.
+                unsafe { self.finish(kernels, batch, panel) }
                 continue;
             }
             // The rest by a tile that ends with the batch. It begins its sums anew, so that pixels
@@ -140,7 +147,27 @@ impl FloatPanels {
                 // SAFETY: as above.
                 unsafe { run(&tile) }
             }
+            // SAFETY: as above.
+            unsafe { self.finish(kernels, batch, panel) }
         }
+    }
+
+    /// Does what the kernels leave to do, for the channels of a panel.
+    ///
+    /// # Safety
+    /// As for [`Product::multiply`].
+    unsafe fn finish(&self, kernels: &Kernels, batch: &Batch, panel: &Panel) {
+        let Some(finish) = self.finish else { return };
+        let runs = FinishRuns {
+            values: batch.floats.as_ptr(),
+            residuals: batch.residual.as_ptr(),
+            count: batch.count,
+            skipped: panel.channel,
+            length: panel.vectors * self.lanes,
+            finish,
+        };
+        // SAFETY: passed on.
+        unsafe { (kernels.finish_runs)(&runs) }
     }
 
     /// The work of a tile at the start of the batch.
@@ -162,6 +189,7 @@ impl FloatPanels {
             last: block.tap + block.taps == extent.taps
                 && block.element + block.depth == extent.depth,
             bounds: self.bounds,
+            adds_residual: self.finish.is_none_or(|finish| !finish.residual),
         }
     }
 }

@@ -8,7 +8,8 @@ use super::calibrate::Observed;
 use super::compile::{Purpose, compile};
 use super::four_depthwise::Fours;
 use super::kernels::{InstructionSet, Kernels};
-use super::memory::{Aligned, Memory};
+use super::memory::{Aligned, Image, Memory};
+use super::reshape::{Concat, Resized, Sum};
 use super::stem::Stem;
 use super::steps::{AveragePool, Context, Dense, Depthwise, MaxPool, Place, ToBytes, Value};
 use super::team::Team;
@@ -53,6 +54,9 @@ pub(super) enum Work {
     Block(Box<Block>),
     MaxPool(MaxPool),
     AveragePool(AveragePool),
+    Concat(Concat),
+    Sum(Sum),
+    Resized(Resized),
     ToBytes(ToBytes),
 }
 
@@ -61,8 +65,8 @@ pub(in crate::inference) struct Plan {
     pub(super) kernels: &'static Kernels,
     pub(super) steps: Vec<Step>,
     pub(super) input_side: usize,
-    pub(super) features: Exit,
-    pub(super) logits: Exit,
+    /// As the network lists them.
+    pub(super) outputs: Vec<Exit>,
     /// Floats of the arena that all members share.
     pub(super) arena: usize,
     /// Floats that each member has for itself.
@@ -77,16 +81,24 @@ pub(super) struct Exit {
     /// The layer that computes it.
     pub(super) layer: usize,
     pub(super) place: Place,
-    /// Values without padding.
-    pub(super) length: usize,
+    /// Channels without padding.
+    pub(super) channels: usize,
 }
 
-/// Which output of the network is wanted.
+/// Which output of an encoder is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::inference) enum Output {
     Features,
     /// The features, and after them the logits.
     FeaturesAndLogits,
+}
+
+/// An output of a network as a square image, channels last, without padding.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::inference) struct Grid {
+    pub(in crate::inference) side: usize,
+    pub(in crate::inference) channels: usize,
+    pub(in crate::inference) values: Vec<f32>,
 }
 
 /// The memory of a run, to be used again for the next image.
@@ -146,32 +158,52 @@ impl Plan {
         workspace: &mut Workspace,
         output: Output,
     ) -> Vec<f32> {
-        let exits = match output {
-            Output::Features => &[self.features][..],
-            // The logits are made of the features, so these still lie there.
-            Output::FeaturesAndLogits => &[self.features, self.logits],
-        };
-        let last = exits.iter().map(|exit| exit.layer).max().expect("an output has an exit");
-        self.walk(pixels, workspace, last, |_| {});
-        let floats = workspace.arena.floats();
-        exits.iter().flat_map(|exit| &floats[exit.place.offset..][..exit.length]).copied().collect()
+        self.walk(pixels, workspace, self.last_layer(output), |_| {});
+        self.exits(output).iter().flat_map(|exit| exit.read(workspace).values).collect()
     }
 
-    /// Runs one image on this thread as far as the features, and gives for each step its last
-    /// layer, what it does, and its time.
+    /// Runs one image as [`Plan::run`] does, and gives all outputs.
+    ///
+    /// # Panics
+    /// As for [`Plan::run`].
+    pub(in crate::inference) fn run_all(
+        &self,
+        pixels: &[u8],
+        workspace: &mut Workspace,
+    ) -> Vec<Grid> {
+        self.walk(pixels, workspace, usize::MAX, |_| {});
+        self.outputs.iter().map(|exit| exit.read(workspace)).collect()
+    }
+
+    /// The layer that computes the last of what is wanted.
+    pub(in crate::inference) fn last_layer(&self, output: Output) -> usize {
+        self.exits(output).iter().map(|exit| exit.layer).max().expect("an output has an exit")
+    }
+
+    /// The logits are made of the features, so both still lie there after the last layer.
+    fn exits(&self, output: Output) -> &[Exit] {
+        match output {
+            Output::Features => &self.outputs[..1],
+            Output::FeaturesAndLogits => &self.outputs[..2],
+        }
+    }
+
+    /// Runs one image on this thread as far as a layer, and gives for each step its last layer,
+    /// what it does, and its time.
     ///
     /// # Panics
     /// As for [`Plan::run`].
     pub(in crate::inference) fn profile(
         &self,
         pixels: &[u8],
+        last: usize,
     ) -> Vec<(usize, &'static str, Duration)> {
         let mut workspace = self.workspace(1);
         // Once to fill the caches.
-        self.run(pixels, &mut workspace, Output::Features);
+        self.walk(pixels, &mut workspace, last, |_| {});
         let turn = Mutex::new(Instant::now());
         let times = Mutex::new(Vec::with_capacity(self.steps.len()));
-        self.walk(pixels, &mut workspace, self.features.layer, |step| {
+        self.walk(pixels, &mut workspace, last, |step| {
             let mut turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,6 +236,21 @@ impl Plan {
     }
 }
 
+impl Exit {
+    fn read(&self, workspace: &Workspace) -> Grid {
+        let (Image { side, channels: step, .. }, channels) = (self.place.image, self.channels);
+        let floats = workspace.arena.floats();
+        let mut values = Vec::with_capacity(side * side * channels);
+        for y in 0..side {
+            let row = &floats[self.place.offset + self.place.image.at(y, 0)..][..side * step];
+            for pixel in row.chunks_exact(step) {
+                values.extend_from_slice(&pixel[..channels]);
+            }
+        }
+        Grid { side, channels, values }
+    }
+}
+
 impl Work {
     fn name(&self) -> &'static str {
         match self {
@@ -215,6 +262,9 @@ impl Work {
             Self::Block(_) => "fused block",
             Self::MaxPool(_) => "max pool",
             Self::AveragePool(_) => "average pool",
+            Self::Concat(_) => "concat",
+            Self::Sum(_) => "sum",
+            Self::Resized(_) => "resize",
             Self::ToBytes(_) => "to bytes",
         }
     }
@@ -232,6 +282,9 @@ impl Work {
             Self::Block(step) => step.run(context),
             Self::MaxPool(step) => step.run(context),
             Self::AveragePool(step) => step.run(context),
+            Self::Concat(step) => step.run(context),
+            Self::Sum(step) => step.run(context),
+            Self::Resized(step) => step.run(context),
             Self::ToBytes(step) => step.run(context),
         }
     }
@@ -247,6 +300,9 @@ impl Work {
             Self::Block(step) => context.clear_border(&step.output),
             Self::ToBytes(step) => context.clear_border(&step.value),
             Self::MaxPool(step) => context.clear_floats_border(step.output),
+            Self::Concat(step) => context.clear_floats_border(step.output),
+            Self::Sum(step) => context.clear_floats_border(step.output),
+            Self::Resized(step) => context.clear_floats_border(step.output),
             Self::AveragePool(_) => {}
         }
     }

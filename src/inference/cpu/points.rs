@@ -4,6 +4,7 @@
 //! the numbers differ less in size, which makes the error five times smaller (measured over layers
 //! of ResNet-18: 1.2e-6 instead of 6e-6 of the greatest value) at the same cost.
 
+use super::finish::{Curve, Finish, curve};
 use super::kernels::Kernels;
 use super::lanes::Lanes;
 use super::memory::{Aligned, Image};
@@ -115,6 +116,7 @@ pub(super) struct PointWeights {
     pub(super) weights: Aligned,
     pub(super) bias: Aligned,
     pub(super) bounds: (f32, f32),
+    pub(super) finish: Finish,
     pub(super) lanes: usize,
     /// Where the sums of the products begin.
     pub(super) zeros: Aligned,
@@ -134,6 +136,8 @@ impl PointWeights {
             weights: Aligned::zeroed(padded * tiling.points() * inputs),
             bias,
             bounds: convolution.activation.bounds(),
+            finish: Finish::of(convolution)
+                .unwrap_or(Finish { curve: Curve::None, residual: false }),
             lanes,
             zeros: Aligned::zeroed(kernels.float_tiles.len() * lanes),
         };
@@ -190,6 +194,7 @@ pub(super) struct OutputTile {
     pub(super) output: *mut f32,
     pub(super) image: Image,
     pub(super) bounds: (f32, f32),
+    pub(super) finish: Finish,
 }
 
 /// `B^T d`: neighbors of a patch evaluated at the points.
@@ -317,11 +322,15 @@ pub(super) unsafe fn output_tile<L: Lanes, const PATCH: usize>(tile: &OutputTile
                 let output = tile.output.add(y * tile.image.row_step() + channel);
                 for x in 0..tile.width {
                     let mut value = L::add(pixels[x], bias);
-                    if !tile.residual.is_null() {
-                        let at = x * tile.residual_image.channels + channel;
+                    let at = x * tile.residual_image.channels + channel;
+                    let has_residual = !tile.residual.is_null();
+                    if has_residual && !tile.finish.residual {
                         value = L::add(value, L::load(residual.add(at)));
                     }
-                    let value = L::min(L::max(value, low), high);
+                    value = curve::<L>(tile.finish.curve, L::min(L::max(value, low), high));
+                    if has_residual && tile.finish.residual {
+                        value = L::add(value, L::load(residual.add(at)));
+                    }
                     L::store(output.add(x * tile.image.channels), value);
                 }
             }

@@ -59,6 +59,14 @@ impl Lanes for Scalar {
         zip(a, b, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
+    unsafe fn div(a: [f32; COUNT], b: [f32; COUNT]) -> [f32; COUNT] {
+        zip(a, b, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn power_of_two(value: [f32; COUNT]) -> [f32; COUNT] {
+        value.map(|value| f32::from_bits(((value as i32 + 127) as u32) << 23))
+    }
+    #[inline(always)]
     unsafe fn splat_int(value: i32) -> [i32; COUNT] {
         [value; COUNT]
     }

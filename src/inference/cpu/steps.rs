@@ -1,6 +1,7 @@
 //! The steps of a plan: what the members of a team do between two barriers.
 
 use super::depthwise::{DepthwiseRow, SIDE_MAX};
+use super::finish::{Finish, FinishRuns};
 use super::kernels::Kernels;
 use super::memory::{Aligned, FourImage, Image, Memory};
 use super::panels::Product;
@@ -221,6 +222,8 @@ pub(super) struct DepthwiseWeights {
     pub(super) weights: Aligned,
     pub(super) bias: Aligned,
     pub(super) bounds: (f32, f32),
+    /// What the kernels leave to do; never a residual.
+    pub(super) finish: Option<Finish>,
 }
 
 impl DepthwiseWeights {
@@ -265,6 +268,18 @@ impl DepthwiseWeights {
         };
         // SAFETY: the caller answers for rows and outputs; weights are padded to the channels.
         unsafe { kernels.depthwise(window.side, window.stride)(&work) }
+        if let Some(finish) = self.finish {
+            let runs = FinishRuns {
+                values: &floats,
+                residuals: std::ptr::null(),
+                count: 1,
+                skipped: 0,
+                length: side * channels,
+                finish,
+            };
+            // SAFETY: the caller answers for the output, and wants floats of what has a curve.
+            unsafe { (kernels.finish_runs)(&runs) }
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{InstructionSet, Output, Plan, Precision, calibrate};
 use crate::inference::network::{
-    Activation, Convolution, Input, Layer, Network, Operation, Padding, Window,
+    Activation, Convolution, Input, Layer, Network, Operation, Padding, Residual, Resize, Sampling,
+    Window,
 };
 use crate::inference::reference;
 
@@ -52,10 +53,14 @@ impl Builder {
     }
 
     fn depthwise(&mut self, window: Window) -> &mut Self {
+        self.depthwise_as(window, Activation::Relu6)
+    }
+
+    fn depthwise_as(&mut self, window: Window, activation: Activation) -> &mut Self {
         let channels = self.channels[self.layers.len()];
         let taps = window.side * window.side;
         let kernel = self.stream.values(channels * taps, (3.0 / taps as f32).sqrt());
-        self.add(kernel, [channels, channels], window, true, Activation::Relu6)
+        self.add(kernel, [channels, channels], window, true, activation)
     }
 
     fn add(
@@ -81,11 +86,15 @@ impl Builder {
         self
     }
 
-    /// Adds an earlier value to the last layer's result.
+    /// Adds an earlier value to the last layer's result, before the activation.
     fn residual(&mut self, value: usize) -> &mut Self {
+        self.residual_as(Residual { value, last: false })
+    }
+
+    fn residual_as(&mut self, residual: Residual) -> &mut Self {
         if let Some(Layer { operation: Operation::Convolution(last), .. }) = self.layers.last_mut()
         {
-            last.residual = Some(value);
+            last.residual = Some(residual);
         }
         self
     }
@@ -93,6 +102,25 @@ impl Builder {
     fn max_pool(&mut self, window: Window) -> &mut Self {
         let channels = self.channels[self.layers.len()];
         self.push(Operation::MaxPool(window), channels);
+        self
+    }
+
+    /// Puts earlier values beside the last.
+    fn concat(&mut self, others: &[usize]) -> &mut Self {
+        let last = self.channels[self.layers.len()];
+        let added: usize = others.iter().map(|&other| self.channels[other]).sum();
+        self.push(Operation::Concat(others.to_vec()), last + added);
+        self
+    }
+
+    fn resize(&mut self, side: usize, sampling: Sampling) -> &mut Self {
+        let channels = self.channels[self.layers.len()];
+        self.push(Operation::Resize(Resize { side, sampling }), channels);
+        self
+    }
+
+    fn sum(&mut self, other: usize) -> &mut Self {
+        self.push(Operation::Add(other), self.channels[other]);
         self
     }
 
@@ -104,8 +132,7 @@ impl Builder {
         Network {
             input: Input { side_px: self.side, mean: [127.0; 3], scale: [1.0 / 64.0; 3] },
             layers: std::mem::take(&mut self.layers),
-            features,
-            logits: features + 1,
+            outputs: vec![features, features + 1],
         }
     }
 }
@@ -151,6 +178,29 @@ fn networks() -> Vec<(String, Network)> {
             networks.push((format!("residual {side} {window}/{stride}"), builder.finish()));
         }
     }
+    // What detectors are made of: curves, residuals after them, images side by side and resized.
+    for (side, narrow) in [(11, 5), (20, 13), (33, 16), (70, 24)] {
+        let half = (side + 1) / 2;
+        let mut builder = Builder::new(side as u64, side);
+        builder
+            .convolution(narrow, same(3, 2), Activation::Silu)
+            .convolution(40, POINT, Activation::Silu)
+            .depthwise_as(same(3, 1), Activation::Silu)
+            .convolution(40, POINT, Activation::Silu)
+            .residual_as(Residual { value: 2, last: true })
+            .concat(&[2, 1])
+            .convolution(35, each(3, 1, 1), Activation::LeakyRelu)
+            .convolution(35, each(3, 1, 1), Activation::Silu)
+            .residual_as(Residual { value: 6, last: true })
+            .max_pool(each(5, 1, 2))
+            .resize(2 * half, Sampling::Nearest)
+            .depthwise_as(same(5, 1), Activation::LeakyRelu)
+            .resize(half, Sampling::Bilinear)
+            .sum(8)
+            .convolution(narrow, POINT, Activation::Relu)
+            .residual_as(Residual { value: 1, last: true });
+        networks.push((format!("detector {side}"), builder.finish()));
+    }
     // Wide enough for products at points, with large tiles, then with small ones.
     for side in [27, 30] {
         let mut builder = Builder::new(side as u64, side);
@@ -185,7 +235,7 @@ fn floats_equal_candle_on_every_instruction_set_and_number_of_threads() {
     for (name, network) in networks() {
         let pixels = Stream(1).pixels(network.input.side_px);
         let values = reference::values(&network, &pixels).unwrap();
-        let [features, logits] = [network.features, network.logits]
+        let [features, logits] = [network.outputs[0], network.outputs[1]]
             .map(|value| values[value].flatten_all().unwrap().to_vec1::<f32>().unwrap());
         let both = [features.clone(), logits].concat();
         for (output, expected) in [(Output::Features, features), (Output::FeaturesAndLogits, both)]

@@ -83,6 +83,8 @@ pub(super) struct FloatTile {
     pub(super) first: bool,
     /// Whether the sum ends here, with residual and activation.
     pub(super) last: bool,
+    /// Whether the residual is added before the activation, if there is one.
+    pub(super) adds_residual: bool,
     pub(super) bounds: (f32, f32),
 }
 
@@ -170,7 +172,7 @@ pub(super) unsafe fn float_tile<L: Lanes, const PIXELS: usize, const VECTORS: us
                     let at = vector * L::COUNT;
                     let mut value = sums[pixel][vector];
                     if tile.last {
-                        if !residual.is_null() {
+                        if tile.adds_residual && !residual.is_null() {
                             value = L::add(value, L::load(residual.add(tile.channel + at)));
                         }
                         value = L::min(L::max(value, low), high);

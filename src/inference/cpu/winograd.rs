@@ -181,6 +181,7 @@ impl Winograd {
                     bias: weights.zeros.floats().as_ptr(),
                     first: input == 0,
                     last: false,
+                    adds_residual: false,
                     bounds: weights.bounds,
                 };
                 // SAFETY: patches and products have room for whole tiles of every kernel, and the
@@ -219,6 +220,7 @@ impl Winograd {
                 output: pixel(place, corner),
                 image: place.image,
                 bounds: self.weights.bounds,
+                finish: self.weights.finish,
             };
             // SAFETY: height and width are clipped to the images, which were checked and have the
             // padded channels; members write other tiles or other channels.

@@ -5,7 +5,7 @@
 
 use crate::inference::InferenceError;
 use crate::inference::network::{
-    Activation, Convolution, Input, Layer, Network, Operation, Padding, ValueId, Window,
+    Activation, Convolution, Input, Layer, Network, Operation, Padding, Residual, ValueId, Window,
 };
 use crate::inference::weights::Weights;
 
@@ -74,7 +74,7 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
     let logits = super::classifier(weights, "_fc", features, HEAD_CHANNELS)?;
     builder.layers.push(logits);
     let input = Input { side_px: variant.input_side_px, mean: [127.0; 3], scale: [1.0 / 128.0; 3] };
-    Ok(Network { input, layers: builder.layers, features, logits: features + 1 })
+    Ok(Network { input, layers: builder.layers, outputs: vec![features, features + 1] })
 }
 
 struct Builder<'a, 'b> {
@@ -137,7 +137,7 @@ impl Builder<'_, '_> {
             outputs,
             window: Window { side, stride, padding: Padding::Same },
             depthwise: false,
-            residual,
+            residual: residual.map(|value| Residual { value, last: false }),
             activation,
         };
         let operation = Operation::Convolution(convolution);

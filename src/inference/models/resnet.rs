@@ -5,7 +5,7 @@
 
 use crate::inference::InferenceError;
 use crate::inference::network::{
-    Activation, Convolution, Input, Layer, Network, Operation, Padding, ValueId, Window,
+    Activation, Convolution, Input, Layer, Network, Operation, Padding, Residual, ValueId, Window,
 };
 use crate::inference::weights::Weights;
 
@@ -61,7 +61,7 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
         mean: MEAN.map(|mean| mean * 255.0),
         scale: DEVIATION.map(|deviation| 1.0 / (deviation * 255.0)),
     };
-    Ok(Network { input, layers: builder.layers, features, logits: features + 1 })
+    Ok(Network { input, layers: builder.layers, outputs: vec![features, features + 1] })
 }
 
 struct Builder<'a, 'b> {
@@ -155,7 +155,7 @@ impl Builder<'_, '_> {
             outputs,
             window,
             depthwise: false,
-            residual,
+            residual: residual.map(|value| Residual { value, last: false }),
             activation,
         });
         Ok(self.push(name, input, operation))
