@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+mod fitted;
+
+pub use fitted::{Fitted, Fitting};
+
 /// Names how files become the pixels that networks see: a part of the preprocessing of a space,
 /// for embeddings of images that were read otherwise are not quite the same.
 ///

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+mod detection;
 mod position;
 
+pub use detection::{BoundingBox, Detection};
 pub use position::Position;
 
 /// The number of an image in one database, given in the order of arrival from 1.

@@ -29,7 +29,7 @@ pub use exif::{CaptureTime, ExifSummary, read_exif};
 pub use format::{ImageFormat, is_image_start};
 pub use limits::DecodeLimits;
 pub use orient::orient;
-pub use resize::{side_needed_px, squash};
+pub use resize::{cut_out, fit, side_needed_px, squash};
 
 /// Raised whenever a file that could not be read before can be read now, so that it is tried again.
 pub const READER_VERSION: u32 = 2;

@@ -1,12 +1,12 @@
-//! Brings images to the squares that networks take, with the filter of Pillow's `BICUBIC`.
+//! Brings images to the squares that networks take, with the filters of Pillow.
 //!
 //! The weights of the networks were found with Pillow; embeddings stay comparable only while
 //! the pixels are the same.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
 use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
-use crate::pixels::Pixels;
+use crate::pixels::{Fitted, Fitting, Pixels};
 
 /// Gives how many pixels the shorter side of an image should have before [`squash`] to `side_px`:
 /// more than `side_px` by so much that the filter has pixels to choose from everywhere.
@@ -24,6 +24,74 @@ pub fn squash(pixels: &Pixels, side_px: u32) -> Pixels {
     resize(&view(pixels), side_px, side_px)
 }
 
+/// Brings a whole image of `width_px` x `height_px`, of which `pixels` may be a reduced copy, to the
+/// square that a detector takes, with the filter of Pillow's `BILINEAR`.
+///
+/// # Panics
+/// When `side_px` is 0.
+#[must_use]
+pub fn fit(
+    pixels: &Pixels,
+    (width_px, height_px): (u32, u32),
+    side_px: u32,
+    fitting: Fitting,
+) -> Fitted {
+    let bilinear = FilterType::Bilinear;
+    let side = f64::from(side_px);
+    let (width, height) = (f64::from(width_px), f64::from(height_px));
+    let (pixels, scale_across, scale_down) = match fitting {
+        Fitting::Squashed => {
+            let pixels = resize_by(&view(pixels), side_px, side_px, bilinear);
+            (pixels, width / side, height / side)
+        }
+        Fitting::TopLeft { level } => {
+            let shrink = (side / width).min(side / height);
+            // Rounded down, as the detectors' own programs do.
+            let inside = |length: f64| ((length * shrink) as u32).clamp(1, side_px);
+            let (across_px, down_px) = (inside(width), inside(height));
+            let small = resize_by(&view(pixels), across_px, down_px, bilinear);
+            (on_square(&small, side_px, level), 1.0 / shrink, 1.0 / shrink)
+        }
+    };
+    let (scale_across, scale_down) = (scale_across as f32, scale_down as f32);
+    Fitted { pixels, width_px, height_px, scale_across, scale_down }
+}
+
+/// Puts an image into the upper left corner of a square.
+fn on_square(image: &Pixels, side_px: u32, level: u8) -> Pixels {
+    let row_bytes = side_px as usize * 3;
+    let mut rgb = vec![level; row_bytes * side_px as usize];
+    let rows = image.rgb().chunks_exact(image.width_px() as usize * 3);
+    for (to, from) in rgb.chunks_exact_mut(row_bytes).zip(rows) {
+        to[..from.len()].copy_from_slice(from);
+    }
+    from_buffer(side_px, side_px, rgb)
+}
+
+/// Cuts a part out of an image, given in parts of its width and height, and squashes it to a
+/// square of `side_px`.
+///
+/// The part is widened to whole pixels, at least one; what lies beyond the image is left out.
+///
+/// # Panics
+/// When `side_px` is 0.
+#[must_use]
+pub fn cut_out(pixels: &Pixels, part: [f32; 4], side_px: u32) -> Pixels {
+    let [left, top, right, bottom] = part;
+    let span = |from: f32, to: f32, length: u32| {
+        let at = |share: f32| f64::from(share.clamp(0.0, 1.0)) * f64::from(length);
+        let first = (at(from).floor() as u32).min(length - 1);
+        let end = (at(to).ceil() as u32).clamp(first + 1, length);
+        (first, end - first)
+    };
+    let (left_px, width_px) = span(left, right, pixels.width_px());
+    let (top_px, height_px) = span(top, bottom, pixels.height_px());
+    let whole = view(pixels);
+    let cut = CroppedImage::new(&whole, left_px, top_px, width_px, height_px)
+        .expect("the part is clipped to the image");
+    resize(&cut, side_px, side_px)
+}
+
 /// Resizes along the rows first and along the columns second, as Pillow does.
 ///
 /// Left to itself the library begins with the columns. Both passes round and clamp to 8 bits, and
@@ -32,17 +100,30 @@ pub fn squash(pixels: &Pixels, side_px: u32) -> Pixels {
 /// Pillow 13 begins with the columns where an image shrinks much more in height than in width;
 /// the networks were trained before that, so it is not followed.
 fn resize(source: &impl IntoImageView, width_px: u32, height_px: u32) -> Pixels {
-    let narrowed = resample(source, width_px, source.height());
-    let resized = resample(&narrowed, width_px, height_px);
+    // Pillow's BICUBIC is the cubic with a = -0.5, which is called after Catmull and Rom here.
+    resize_by(source, width_px, height_px, FilterType::CatmullRom)
+}
+
+fn resize_by(
+    source: &impl IntoImageView,
+    width_px: u32,
+    height_px: u32,
+    filter: FilterType,
+) -> Pixels {
+    let narrowed = resample(source, width_px, source.height(), filter);
+    let resized = resample(&narrowed, width_px, height_px, filter);
     from_buffer(width_px, height_px, resized.into_vec())
 }
 
-fn resample(source: &impl IntoImageView, width_px: u32, height_px: u32) -> Image<'static> {
+fn resample(
+    source: &impl IntoImageView,
+    width_px: u32,
+    height_px: u32,
+    filter: FilterType,
+) -> Image<'static> {
     assert!(width_px > 0 && height_px > 0, "an image has at least one pixel");
     let mut target = Image::new(width_px, height_px, PixelType::U8x3);
-    // Pillow's BICUBIC is the cubic with a = -0.5, which is called after Catmull and Rom here.
-    let bicubic = ResizeAlg::Convolution(FilterType::CatmullRom);
-    let options = ResizeOptions::new().resize_alg(bicubic);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     Resizer::new()
         .resize(source, &mut target, &options)
         .expect("both images are RGB and the whole source is used");
@@ -115,6 +196,45 @@ mod tests {
             }
         }
         assert!(apart <= 5, "{apart} of 4608 values differ by more than 1");
+    }
+
+    #[test]
+    fn the_centre_crop_is_the_square_cut_out_and_squashed() {
+        // 100 * 224 / 256 = 87.5, so 87 px from (56, 6): the odd pixels stay right and below.
+        let source = noisy(200, 100);
+        let rows = source.rgb().chunks_exact(600).skip(6).take(87);
+        let cut = rows.flat_map(|row| &row[56 * 3..][..87 * 3]).copied();
+        let cut = from_buffer(87, 87, cut.collect());
+        assert_eq!(centre_crop(&source, 224), squash(&cut, 224));
+    }
+
+    #[test]
+    fn a_fitted_image_keeps_its_shape_in_the_corner_or_fills_the_square() {
+        let source = from_buffer(30, 60, [13, 200, 255].repeat(1800));
+        let corner = fit(&source, (300, 600), 40, Fitting::TopLeft { level: 114 });
+        let at = |x: usize, y: usize| &corner.pixels.rgb()[(y * 40 + x) * 3..][..3];
+        assert_eq!((at(0, 0), at(19, 39)), (&[13, 200, 255][..], &[13, 200, 255][..]));
+        assert_eq!((at(20, 0), at(39, 39)), (&[114; 3][..], &[114; 3][..]));
+        assert_eq!((corner.scale_across, corner.scale_down), (15.0, 15.0));
+        let filled = fit(&source, (300, 600), 40, Fitting::Squashed);
+        assert_eq!(filled.pixels.rgb(), [13, 200, 255].repeat(1600));
+        assert_eq!((filled.scale_across, filled.scale_down), (7.5, 15.0));
+        for (width_px, height_px) in [(1, 9000), (9000, 1)] {
+            let thin = image(width_px, height_px);
+            let square = fit(&thin, (width_px, height_px), 40, Fitting::TopLeft { level: 0 });
+            assert_eq!((square.pixels.width_px(), square.pixels.height_px()), (40, 40));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_out_is_that_part_and_at_least_a_pixel() {
+        let source = noisy(20, 10);
+        let rows = source.rgb().chunks_exact(60).skip(5).take(5);
+        let quarter = from_buffer(10, 5, rows.flat_map(|row| &row[30..60]).copied().collect());
+        assert_eq!(cut_out(&source, [0.5, 0.5, 1.0, 7.0], 16), squash(&quarter, 16));
+        for part in [[0.99, 0.99, 0.99, 0.99], [2.0, 2.0, 3.0, 3.0], [f32::NAN; 4]] {
+            assert_eq!(cut_out(&source, part, 16).width_px(), 16, "{part:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, bail};
 
-use super::cpu::{Output, Plan, Workspace};
+use super::cpu::{Grid, Output, Plan, Workspace};
 
 /// A plan, an output of it, and the memory of its runs.
 pub(super) struct Engine {
@@ -36,6 +36,14 @@ impl Engine {
         let values = self.plan.run(pixels, &mut workspace, output);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         values
+    }
+
+    /// Runs one image of interleaved bytes and gives all outputs.
+    pub(super) fn run_all(&self, pixels: &[u8], threads: usize) -> Vec<Grid> {
+        let mut workspace = self.idle_workspace(threads);
+        let grids = self.plan.run_all(pixels, &mut workspace);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        grids
     }
 
     fn idle_workspace(&self, threads: usize) -> Workspace {

@@ -42,6 +42,21 @@ pub enum InferenceError {
         /// The model's name.
         model: &'static str,
     },
+    /// The bytes are not an ONNX file.
+    #[error("the weights are not a readable ONNX file")]
+    Onnx {
+        /// What the reader said.
+        source: prost::DecodeError,
+    },
+    /// An ONNX file whose layers are not those of the network.
+    #[error("the ONNX file does not hold the network: {reason}")]
+    OnnxNetwork {
+        /// What is missing or too much.
+        reason: String,
+    },
+    /// A weights file of a detector that is not known.
+    #[error("the file holds no detector that is known: NanoDet-g, YOLOX-nano, -tiny or -s")]
+    UnknownDetector,
     /// This processor cannot run the instruction set that was asked for.
     #[error("this processor has no {name}")]
     InstructionSet {

@@ -7,11 +7,13 @@ mod calibration;
 mod classes;
 mod cnn;
 mod cpu;
+mod detection;
 mod encoder;
 mod engine;
 mod error;
 mod models;
 mod network;
+mod onnx;
 mod profile;
 #[cfg(test)]
 mod reference;
@@ -22,6 +24,10 @@ pub use calibration::Calibration;
 pub(crate) use classes::top_classes;
 pub use cnn::{Cnn, Compute};
 pub use cpu::{InstructionSet, Precision};
+pub use detection::{
+    COCO_CLASSES, CnnDetector, CocoClass, Detector, DetectorModel, Suppressed, Suppression,
+    SuppressionCounts, suppress,
+};
 pub use encoder::Encoder;
 pub use error::InferenceError;
 pub use models::Model;

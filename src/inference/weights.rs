@@ -37,6 +37,12 @@ impl<'a> Weights<'a> {
         &self.digest
     }
 
+    /// The shape of a tensor, if the file has it.
+    pub(super) fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        let tensor = self.tensors.as_ref()?.tensor(name).ok()?;
+        Some(tensor.shape().to_vec())
+    }
+
     /// Gives the elements of one tensor in row-major order.
     ///
     /// # Errors

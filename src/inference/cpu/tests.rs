@@ -180,7 +180,7 @@ fn networks() -> Vec<(String, Network)> {
     }
     // What detectors are made of: curves, residuals after them, images side by side and resized.
     for (side, narrow) in [(11, 5), (20, 13), (33, 16), (70, 24)] {
-        let half = (side + 1) / 2;
+        let half = usize::div_ceil(side, 2);
         let mut builder = Builder::new(side as u64, side);
         builder
             .convolution(narrow, same(3, 2), Activation::Silu)

@@ -1,7 +1,10 @@
 //! The networks that can be run, each defined in one file.
 
+mod candidates;
 mod efficientnet_lite;
+pub(super) mod nanodet;
 mod resnet;
+pub(super) mod yolox;
 
 use super::InferenceError;
 use super::network::{

@@ -1,0 +1,202 @@
+//! A convolutional network on the CPU engine as a detector.
+
+use super::{COCO_CLASSES, Detector, Suppressed, Suppression, suppress};
+use crate::inference::InferenceError;
+use crate::inference::cpu::{Grid, InstructionSet, Plan, Precision};
+use crate::inference::engine::Engine;
+use crate::inference::models::{nanodet, yolox};
+use crate::inference::network::Network;
+use crate::inference::onnx::{self, OnnxConvolutions};
+use crate::inference::weights::Weights;
+use crate::pixels::{Fitted, Fitting};
+use crate::record::Detection;
+
+/// The most threads that work on one image together.
+const TEAM_MAX: usize = 4;
+
+/// A network that finds objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DetectorModel {
+    /// NanoDet-g, 416 px: inside the binary.
+    NanoDetG,
+    /// YOLOX-nano, 416 px.
+    YoloxNano,
+    /// YOLOX-tiny, 416 px.
+    YoloxTiny,
+    /// YOLOX-s, 640 px.
+    YoloxS,
+}
+
+impl DetectorModel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::NanoDetG, Self::YoloxNano, Self::YoloxTiny, Self::YoloxS];
+
+    /// The name by which options and reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NanoDetG => "nanodet-g",
+            Self::YoloxNano => "yolox-nano",
+            Self::YoloxTiny => "yolox-tiny",
+            Self::YoloxS => "yolox-s",
+        }
+    }
+
+    fn rules(self) -> Suppression {
+        let (score_min, iou_max) = match self {
+            Self::NanoDetG => (0.35, 0.5),
+            Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => (0.3, 0.45),
+        };
+        Suppression { score_min, iou_max, class_wise: true, count_max: 100 }
+    }
+
+    fn fitting(self) -> Fitting {
+        match self {
+            Self::NanoDetG => Fitting::Squashed,
+            Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => Fitting::TopLeft { level: 114 },
+        }
+    }
+
+    /// The boxes that a run proposes, and how many it does not even propose since they are less
+    /// sure than `score_min`.
+    fn propose(self, grids: &[Grid], input: &Fitted, score_min: f32) -> (Vec<Detection>, usize) {
+        match self {
+            Self::NanoDetG => nanodet::propose(grids, input, score_min),
+            Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => {
+                yolox::propose(grids, input, score_min)
+            }
+        }
+    }
+}
+
+/// A convolutional network on the CPU engine as a [`Detector`].
+///
+/// It knows the 80 classes of COCO. Boxes and scores are those of the networks' own programs to
+/// 1 pixel and 0.01.
+///
+/// # Examples
+/// ```
+/// use lookalike::imaging::fit;
+/// use lookalike::inference::{CnnDetector, Detector};
+/// use lookalike::pixels::Pixels;
+///
+/// let detector = CnnDetector::embedded()?;
+/// let grey = Pixels::from_rgb(640, 480, vec![127; 640 * 480 * 3]).unwrap();
+/// let input = fit(&grey, (640, 480), detector.input_side_px(), detector.fitting());
+/// let found = detector.detect(&input, &detector.rules())?;
+/// assert!(found.objects.is_empty());
+/// # Ok::<(), lookalike::inference::InferenceError>(())
+/// ```
+pub struct CnnDetector {
+    model: DetectorModel,
+    identity: String,
+    class_names: Vec<String>,
+    engine: Engine,
+}
+
+impl CnnDetector {
+    /// Loads NanoDet-g from the weights inside the binary.
+    ///
+    /// # Errors
+    /// None in practice: the embedded file is covered by the tests.
+    pub fn embedded() -> Result<Self, InferenceError> {
+        Self::load(nanodet::WEIGHTS, InstructionSet::detect())
+    }
+
+    /// Loads a network from the bytes of a file, and finds out which one it is: NanoDet-g from
+    /// safetensors, YOLOX (nano, tiny or s) from ONNX or from safetensors with PyTorch's names.
+    ///
+    /// # Errors
+    /// [`InferenceError::Weights`] or [`InferenceError::Onnx`] when the bytes are no such file;
+    /// [`InferenceError::UnknownDetector`], [`InferenceError::MissingTensor`],
+    /// [`InferenceError::TensorShape`] or [`InferenceError::TensorType`] when they belong to
+    /// another network; [`InferenceError::InstructionSet`] when this processor lacks it.
+    pub fn load(bytes: &[u8], set: InstructionSet) -> Result<Self, InferenceError> {
+        if !InstructionSet::available().contains(&set) {
+            return Err(InferenceError::InstructionSet { name: set.name() });
+        }
+        let (model, network, digest) = define(bytes)?;
+        let side = network.input.side_px;
+        let fitted = match model.fitting() {
+            Fitting::Squashed => "squashed",
+            Fitting::TopLeft { .. } => "in the corner, grey",
+        };
+        let name = model.name();
+        let identity = format!("{name} {digest} at {side} x {side}, {fitted}, bilinear");
+        let plan = Plan::new(&network, set, Precision::Float32, &[]);
+        Ok(Self {
+            model,
+            identity,
+            class_names: COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
+            engine: Engine::new(plan),
+        })
+    }
+
+    /// Which network it is.
+    #[must_use]
+    pub fn model(&self) -> DetectorModel {
+        self.model
+    }
+}
+
+/// Reads the network out of a file of either kind, with the first digits of the file's digest.
+fn define(bytes: &[u8]) -> Result<(DetectorModel, Network, String), InferenceError> {
+    if onnx::is_onnx(bytes) {
+        let mut convolutions = OnnxConvolutions::parse(bytes)?;
+        let variant = yolox::variant(convolutions.first_outputs())?;
+        let network = yolox::define(variant, &mut convolutions)?;
+        convolutions.finish()?;
+        let digest = blake3::hash(bytes).to_hex()[..16].to_owned();
+        return Ok((variant.model, network, digest));
+    }
+    let weights = Weights::parse(bytes)?;
+    let digest = weights.digest()[..16].to_owned();
+    match weights.shape(yolox::STEM) {
+        Some(shape) => {
+            let variant = yolox::variant(shape.first().copied())?;
+            Ok((variant.model, yolox::define(variant, &mut &weights)?, digest))
+        }
+        None => Ok((DetectorModel::NanoDetG, nanodet::define(&weights)?, digest)),
+    }
+}
+
+impl Detector for CnnDetector {
+    fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    fn input_side_px(&self) -> u32 {
+        self.engine.plan().input_side() as u32
+    }
+
+    fn fitting(&self) -> Fitting {
+        self.model.fitting()
+    }
+
+    fn rules(&self) -> Suppression {
+        self.model.rules()
+    }
+
+    fn detect(&self, input: &Fitted, rules: &Suppression) -> Result<Suppressed, InferenceError> {
+        let (width_px, height_px) = (input.pixels.width_px(), input.pixels.height_px());
+        let expected = self.input_side_px();
+        if (width_px, height_px) != (expected, expected) {
+            return Err(InferenceError::InputSize { expected, width_px, height_px });
+        }
+        let threads = rayon::current_num_threads().min(TEAM_MAX);
+        let grids = self.engine.run_all(input.pixels.rgb(), threads);
+        let (mut proposals, left_out) = self.model.propose(&grids, input, rules.score_min);
+        for proposal in &mut proposals {
+            proposal.bounds = proposal.bounds.clipped(input.width_px, input.height_px);
+        }
+        let mut found = suppress(&proposals, rules);
+        found.counts.proposed += left_out;
+        found.counts.unsure += left_out;
+        Ok(found)
+    }
+
+    fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+}

@@ -1,0 +1,152 @@
+//! Detectors against what onnxruntime gives (`fixtures/reference/detection/make_golden.py`), and
+//! against files that are no weights.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use lookalike::imaging::{DecodeLimits, decode, fit};
+use lookalike::inference::{CnnDetector, Detector, InstructionSet};
+use lookalike::record::Detection;
+use serde_json::Value;
+
+/// What is promised: pixels of the image, and score.
+const GAPS_MAX: (f64, f64) = (1.0, 0.01);
+
+/// Decoders of JPEG differ by a few levels, which the detectors see.
+const JPEG_GAPS_MAX: (f64, f64) = (2.0, 0.02);
+
+fn golden(model: &str) -> Vec<(String, Vec<Vec<f64>>)> {
+    let text = std::fs::read_to_string(common::reference().join("detection/golden.json")).unwrap();
+    let golden: Value = serde_json::from_str(&text).unwrap();
+    let photos = golden[model].as_object().unwrap();
+    let read = |found: &Value| serde_json::from_value(found.clone()).unwrap();
+    photos.iter().map(|(photo, found)| (photo.clone(), read(found))).collect()
+}
+
+fn detect(detector: &dyn Detector, photo: &Path) -> Vec<Detection> {
+    let bytes = std::fs::read(photo).unwrap();
+    let image = decode(&bytes, &DecodeLimits::default()).unwrap();
+    let size = (image.width_px, image.height_px);
+    let input = fit(&image.pixels, size, detector.input_side_px(), detector.fitting());
+    detector.detect(&input, &detector.rules()).unwrap().objects
+}
+
+fn numbers(found: &Detection) -> [f64; 4] {
+    let bounds = found.bounds;
+    [bounds.left_px, bounds.top_px, bounds.right_px, bounds.bottom_px].map(f64::from)
+}
+
+/// Compares each object with the one of the reference; those of nearly equal score may stand in
+/// another order.
+fn assert_equals_reference(detector: &dyn Detector, model: &str, objects_min: usize) {
+    let mut objects = 0;
+    for (photo, expected) in golden(model) {
+        let found = detect(detector, &common::photos().join(&photo));
+        let (gap_max_px, score_gap_max) =
+            if photo.ends_with(".jpg") { JPEG_GAPS_MAX } else { GAPS_MAX };
+        let name = |object: &Detection| detector.class_names()[usize::from(object.class.0)].clone();
+        let shown: Vec<_> = found.iter().map(|object| (name(object), object.score)).collect();
+        assert_eq!(found.len(), expected.len(), "{photo}: {shown:?}, expected {expected:?}");
+        for row in &expected {
+            let near = |object: &&Detection| {
+                let edges = numbers(object).into_iter().zip(&row[2..]);
+                f64::from(object.class.0) == row[0]
+                    && (f64::from(object.score) - row[1]).abs() <= score_gap_max
+                    && edges.into_iter().all(|(found, edge)| (found - edge).abs() <= gap_max_px)
+            };
+            assert!(found.iter().any(|object| near(&object)), "{photo}: {row:?} not in {found:?}");
+        }
+        objects += found.len();
+    }
+    assert!(objects >= objects_min, "{objects} objects on all photos");
+}
+
+#[test]
+fn nanodet_finds_what_onnxruntime_finds_with_the_same_weights() {
+    assert_equals_reference(&CnnDetector::embedded().unwrap(), "nanodet-g", 10);
+}
+
+/// YOLOX's weights are not part of the repository.
+fn yolox_nano() -> Option<Vec<u8>> {
+    std::fs::read(std::env::var_os("LOOKALIKE_YOLOX_NANO")?).ok()
+}
+
+#[test]
+fn yolox_nano_finds_what_onnxruntime_finds_with_the_same_file() {
+    let Some(file) = yolox_nano() else {
+        eprintln!("left out: LOOKALIKE_YOLOX_NANO names no ONNX file");
+        return;
+    };
+    let detector = CnnDetector::load(&file, InstructionSet::detect()).unwrap();
+    assert_equals_reference(&detector, "yolox-nano", 15);
+}
+
+#[test]
+fn detections_do_not_depend_on_the_instruction_set() {
+    let photo = common::photos().join("people/typist.webp");
+    let weights = std::fs::read(weights()).unwrap();
+    let found = InstructionSet::available().into_iter().map(|set| {
+        let detector = CnnDetector::load(&weights, set).unwrap();
+        detect(&detector, &photo)
+    });
+    let found: Vec<Vec<Detection>> = found.collect();
+    assert_eq!(found[0].len(), 2);
+    for other in &found[1..] {
+        assert_eq!(other.len(), found[0].len());
+        for (one, other) in found[0].iter().zip(other) {
+            assert_eq!(one.class, other.class);
+            assert!((one.score - other.score).abs() < 1e-4, "{one:?} {other:?}");
+            assert!(one.bounds.iou(&other.bounds) > 0.999, "{one:?} {other:?}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_weights_of_a_detector_are_refused_with_a_sentence() {
+    let refused = |bytes: &[u8]| {
+        let error = CnnDetector::load(bytes, InstructionSet::detect()).err().unwrap();
+        let text = error.to_string();
+        assert!(!text.is_empty() && !text.ends_with('.') && text.is_ascii(), "{text}");
+        text
+    };
+    let good = std::fs::read(weights()).unwrap();
+    for length in [0, 1, 7, 8, 100, good.len() / 2, good.len() - 1] {
+        refused(&good[..length]);
+    }
+    let encoder = common::photos().join("../../src/inference/weights");
+    let other = std::fs::read(encoder.join("efficientnet-lite0-f16.safetensors")).unwrap();
+    assert!(refused(&other).contains("PartitionedCall"));
+    // A version and a graph that says it is longer than the file.
+    assert!(refused(&[0x08, 0x08, 0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]).contains("ONNX"));
+    // A graph without a node.
+    assert!(refused(&[0x08, 0x08, 0x3a, 0x00]).contains("no detector"));
+}
+
+#[test]
+fn damaged_onnx_files_are_refused_or_read_without_a_panic() {
+    let Some(mut file) = yolox_nano() else {
+        eprintln!("left out: LOOKALIKE_YOLOX_NANO names no ONNX file");
+        return;
+    };
+    let set = InstructionSet::detect();
+    for parts in 0..40 {
+        assert!(CnnDetector::load(&file[..file.len() * parts / 40], set).is_err(), "{parts}");
+    }
+    // The names and shapes of the tensors and nodes lie in the first bytes and between weights.
+    let mut state = 9u64;
+    for _ in 0..60 {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = (state >> 33) as usize % 60_000;
+        file[at] ^= 1 << (state % 8);
+        let _ = CnnDetector::load(&file, set);
+    }
+}
+
+fn weights() -> PathBuf {
+    let name = "src/inference/weights/nanodet-g-f16.safetensors";
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
