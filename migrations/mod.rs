@@ -2,6 +2,7 @@
 
 mod m0001_initial;
 mod m0002_position;
+mod m0003_objects;
 
 use crate::store::{StoreError, Writer};
 
@@ -17,7 +18,8 @@ pub(crate) struct Migration {
 }
 
 /// All steps, oldest first. The last one leads to `FORMAT_VERSION`.
-pub(crate) const MIGRATIONS: &[Migration] = &[m0001_initial::MIGRATION, m0002_position::MIGRATION];
+pub(crate) const MIGRATIONS: &[Migration] =
+    &[m0001_initial::MIGRATION, m0002_position::MIGRATION, m0003_objects::MIGRATION];
 
 #[cfg(test)]
 mod tests {

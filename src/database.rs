@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::index::{ExactIndex, VectorIndex};
-use crate::inference::Encoder;
+use crate::inference::{Detector, Encoder};
 use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
-use crate::query::{self, Clusters, Corpus, Filter, Hit, LabelCount, Method, Search, TrainReport};
+use crate::query::{
+    self, Clusters, Corpus, Filter, Hit, LabelCount, Method, Objects, Search, TrainReport,
+};
 use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, SpaceId};
 use crate::store::{LabelEntry, Store};
 use crate::vector::Embedding;
 
 mod garbage;
 mod graph;
+mod objects;
 mod roots;
 mod stats;
 mod verify;
@@ -60,7 +63,9 @@ pub struct Database {
     store: Store,
     home: PathBuf,
     encoder: Arc<dyn Encoder>,
+    detector: Option<Arc<dyn Detector>>,
     space: SpaceId,
+    loaded_objects: Mutex<Option<Arc<Objects>>>,
     loaded: Mutex<Option<Arc<Loaded>>>,
 }
 
@@ -112,7 +117,15 @@ impl Database {
             .map_err(|source| Error::File { path: directory.to_owned(), source })?
             .parent()
             .map_or_else(|| directory.to_owned(), Path::to_owned);
-        Ok(Self { store, home, encoder, space, loaded: Mutex::new(None) })
+        Ok(Self {
+            store,
+            home,
+            encoder,
+            detector: None,
+            space,
+            loaded: Mutex::new(None),
+            loaded_objects: Mutex::new(None),
+        })
     }
 
     /// The database directory.
@@ -172,6 +185,7 @@ impl Database {
             home: &self.home,
             encoder: &*self.encoder,
             space: self.space,
+            detector: self.detector_with_space()?,
         };
         Ok(ingest::run(target, folders, options, control)?)
     }
@@ -360,6 +374,7 @@ impl Database {
 
     fn forget_loaded(&self) {
         *self.loaded_slot() = None;
+        self.forget_objects();
     }
 
     fn loaded_slot(&self) -> MutexGuard<'_, Option<Arc<Loaded>>> {

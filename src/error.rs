@@ -33,6 +33,17 @@ pub enum Error {
         /// The number.
         id: ImageId,
     },
+    /// Nobody has looked for objects on the images.
+    #[error("no objects are known: `lookalike index` looks for them, unless --no-detect is given")]
+    NoObjects,
+    /// An image has no object with this number.
+    #[error("there is no object {number} on the image, which has {count}")]
+    UnknownObject {
+        /// The number, from 1.
+        number: usize,
+        /// Objects of the image.
+        count: usize,
+    },
     /// A folder is none of the roots.
     #[error("{path:?} is no folder that was indexed: `lookalike roots` lists them")]
     UnknownRoot {

@@ -32,6 +32,7 @@ pub mod index;
 pub mod inference;
 pub mod ingest;
 pub mod learn;
+pub mod objects;
 pub mod pixels;
 pub mod query;
 pub mod record;

@@ -61,6 +61,12 @@ impl Pixels {
         &self.rgb
     }
 
+    /// Gives the bytes to be changed.
+    #[must_use]
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        &mut self.rgb
+    }
+
     /// Gives the buffer away, without a copy.
     #[must_use]
     pub fn into_rgb(self) -> Vec<u8> {

@@ -78,6 +78,17 @@ fn positions_are_kept_from_version_2_on() {
     assert_eq!(near[0]["captured_at"], "2024-05-06T07:08:09");
 }
 
+#[test]
+fn objects_are_kept_from_version_3_on() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&fixtures().join("v003"), &folder.path().join(".lookalike"));
+    let scissors = common::run_json(folder.path(), &["list", "--has", "scissors"]);
+    assert_eq!(scissors.len(), 2, "{scissors:?}");
+    let id = scissors[0]["id"].to_string();
+    let hits = common::run_json(folder.path(), &["search", "--id", &id, "--object", "1"]);
+    assert!(hits[0]["object"]["class"].is_string(), "{hits:?}");
+}
+
 /// Brings the photos of a version whose embeddings this program does not use any more, and indexes
 /// them as its user would.
 fn embed_anew(folder: &Path, version: u32, ask: &impl Fn(&[&str]) -> Vec<serde_json::Value>) {

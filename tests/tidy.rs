@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["record", "pixels", "vector"],
     &["imaging", "inference", "store", "index", "learn"],
+    &["objects"],
     &["ingest", "query"],
     &["database", "error"],
 ];
@@ -24,6 +25,8 @@ const OWNED_CRATES: &[(&str, &str)] = &[
     ("heifer", "imaging"),
     ("jxl_oxide", "imaging"),
     ("moxcms", "imaging"),
+    ("font8x8", "imaging"),
+    ("prost", "inference"),
     ("re_rav1d", "imaging"),
     ("clap", "cli"),
     ("indicatif", "cli"),

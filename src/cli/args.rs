@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lookalike::inference::{InstructionSet, Model, Precision};
 use lookalike::query::{Moment, Near};
-use lookalike::record::Position;
+use lookalike::record::{BoundingBox, Position};
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -52,6 +52,10 @@ pub(super) enum Command {
     Label(LabelCommand),
     /// Say what is on images, in the database or not
     Classify(ClassifyArgs),
+    /// Find the objects on images, in the database or not
+    Detect(DetectArgs),
+    /// List the classes of the objects that were found, with their numbers
+    Objects(ObjectsArgs),
     /// List the images of the database
     List(ListArgs),
     /// Print the embedding of images, in the database or not
@@ -87,6 +91,8 @@ pub(super) struct IndexArgs {
     /// Exit with status 2 if any file could not be read
     #[arg(long)]
     pub(super) strict: bool,
+    #[command(flatten)]
+    pub(super) objects: DetectorArgs,
 }
 
 #[derive(Debug, Args)]
@@ -100,6 +106,8 @@ pub(super) struct WatchArgs {
     pub(super) poll: Option<f64>,
     #[command(flatten)]
     pub(super) walk: WalkArgs,
+    #[command(flatten)]
+    pub(super) objects: DetectorArgs,
 }
 
 #[derive(Debug, Args)]
@@ -170,6 +178,18 @@ pub(super) struct SearchArgs {
     pub(super) min_score: Option<f32>,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
+    /// Search for this object of the image, by its number in `lookalike detect`
+    #[arg(long, value_name = "N", conflicts_with = "crop")]
+    pub(super) object: Option<std::num::NonZeroU16>,
+    /// Search for what lies in this box of the image, in pixels from its upper left corner
+    #[arg(long, value_name = "X,Y,W,H", value_parser = crop, conflicts_with = "id")]
+    pub(super) crop: Option<BoundingBox>,
+    /// Compare the object or the crop with objects or with whole images
+    #[arg(long, value_enum, default_value_t = Over::Objects, value_name = "KIND")]
+    pub(super) over: Over,
+    /// Weights of the detector for --object, a file of YOLOX [default: NanoDet, in the program]
+    #[arg(long, value_name = "FILE")]
+    pub(super) detector: Option<PathBuf>,
     /// Scan exactly even if there is a graph
     #[arg(long)]
     pub(super) exact: bool,
@@ -189,6 +209,9 @@ pub(super) struct FilterArgs {
     /// Only images with this label
     #[arg(long, value_name = "NAME")]
     pub(super) label: Option<String>,
+    /// Only images with these objects: `dog`, "person>=2", "dog&bicycle"
+    #[arg(long, value_name = "OBJECTS")]
+    pub(super) has: Option<String>,
     /// Only photos captured on this date or later: 2024, 2024-06, 2024-06-01 or
     /// "2024-06-01 14:30", by the clock of the camera. An image without a capture time is left out
     #[arg(long, value_name = "DATE", value_parser = moment)]
@@ -200,6 +223,77 @@ pub(super) struct FilterArgs {
     /// without a position is left out
     #[arg(long, value_name = "LAT,LON,KM", allow_hyphen_values = true, value_parser = near)]
     pub(super) near: Option<Near>,
+}
+
+/// What an object or a crop is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Over {
+    /// The objects of the images
+    Objects,
+    /// The whole images
+    Images,
+}
+
+/// Reads a box.
+fn crop(text: &str) -> Result<BoundingBox, String> {
+    let parts: Option<Vec<f32>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+    let bounds = parts.and_then(|parts| {
+        let [left, top, width, height] = parts[..] else { return None };
+        let bounds = BoundingBox::new(left, top, left + width, top + height);
+        bounds.is_proper().then_some(bounds)
+    });
+    bounds.ok_or_else(|| {
+        "expected left, top, width and height in pixels, such as 120,40,200,300".to_owned()
+    })
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DetectorArgs {
+    /// Do not look for objects
+    #[arg(long)]
+    pub(super) no_detect: bool,
+    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// [default: NanoDet, in the program]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_detect")]
+    pub(super) detector: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DetectArgs {
+    /// Image files; `-` reads one from standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(super) images: Vec<PathBuf>,
+    /// Least score of an object, 0 to 1 [default: 0.35, of YOLOX 0.3]
+    #[arg(long, value_name = "S", value_parser = parse_share)]
+    pub(super) min_score: Option<f32>,
+    /// Greatest overlap of two objects of a class, 0 to 1 [default: 0.5, of YOLOX 0.45]
+    #[arg(long, value_name = "IOU", value_parser = parse_share)]
+    pub(super) max_overlap: Option<f32>,
+    /// Let objects of different classes suppress each other too
+    #[arg(long)]
+    pub(super) across_classes: bool,
+    /// Objects of an image, at most
+    #[arg(long, short = 'k', value_name = "K", default_value_t = 100)]
+    pub(super) top: usize,
+    /// Write the image with the boxes drawn on it, as PNG
+    #[arg(long, value_name = "FILE")]
+    pub(super) draw: Option<PathBuf>,
+    /// Say how many boxes were proposed, and what became of them
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// [default: NanoDet, in the program]
+    #[arg(long, value_name = "FILE")]
+    pub(super) detector: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ObjectsArgs {
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+    /// List the classes that were not found too
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 /// Reads a date, with a time or without.
@@ -302,10 +396,10 @@ pub(super) struct ListArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     /// List images whose files are all missing instead
-    #[arg(long, conflicts_with_all = ["under", "class", "label", "after", "before", "near", "failed"])]
+    #[arg(long, conflicts_with_all = ["under", "class", "label", "has", "after", "before", "near", "failed"])]
     pub(super) missing: bool,
     /// List files that could not be read, with the reasons, instead
-    #[arg(long, conflicts_with_all = ["under", "class", "label", "after", "before", "near"])]
+    #[arg(long, conflicts_with_all = ["under", "class", "label", "has", "after", "before", "near"])]
     pub(super) failed: bool,
     /// Print the stored embeddings too
     #[arg(long, requires = "json")]
@@ -337,6 +431,13 @@ fn parse_interval(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("an interval lies between 0.1 and 86400 seconds".to_owned()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("expected a number from 0 to 1".to_owned()),
     }
 }
 

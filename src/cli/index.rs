@@ -19,7 +19,10 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let (directory, named) = resolve(global, &args.folders)?;
     progress::listen_for_interrupt()?;
-    let database = Database::create(&directory, session::encoder()?)?;
+    let mut database = Database::create(&directory, session::encoder()?)?;
+    if let Some(detector) = session::wanted_detector(&args.objects)? {
+        database = database.with_detector(detector);
+    }
     let folders = folders(&database, named)?;
     let report = index(&database, &folders, &options(global, &args.walk), output)?;
     let policy = match args.vector_index {
@@ -177,7 +180,12 @@ pub(super) fn summarise(report: &IngestReport, output: &Output) {
     let mut line = format!("{} in {seconds:.1} s", parts.join(", "));
     if report.embedded > 0 {
         let rate = report.embedded as f64 / seconds.max(0.001);
-        line.push_str(&format!(" ({} embedded, {rate:.1}/s)", counted(report.embedded, "image")));
+        let images = counted(report.embedded, "image");
+        let objects = match report.objects {
+            0 => String::new(),
+            objects => format!(" with {}", counted(objects, "object")),
+        };
+        line.push_str(&format!(" ({images}{objects} embedded, {rate:.1}/s)"));
     }
     output.note(line);
     if report.links_skipped > 0 {

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod classify;
 mod cluster;
+mod detect;
 mod eval;
 mod gc;
 mod index;
@@ -11,6 +12,7 @@ mod label;
 mod list;
 mod locate;
 mod models;
+mod objects;
 mod output;
 mod progress;
 mod roots;
@@ -67,6 +69,8 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Cluster(args) => cluster::run(global, &args, output),
         Command::Label(command) => label::run(global, &command, output),
         Command::Classify(args) => classify::classify(&args, output),
+        Command::Detect(args) => detect::run(&args, output),
+        Command::Objects(args) => objects::run(global, &args, output),
         Command::Embed(args) => classify::embed(&args, output),
         Command::List(args) => list::run(global, &args, output),
         Command::Roots(args) => roots::run(global, &args, output),

@@ -1,15 +1,19 @@
 //! `lookalike search`: images like a given one.
 
-use std::path::PathBuf;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use lookalike::imaging::DecodeLimits;
+use lookalike::objects;
 use lookalike::query::embed_file;
-use lookalike::record::{ContentHash, ImageId};
-use lookalike::{Database, FileState, Hit, IndexOptions, Search};
+use lookalike::record::{BoundingBox, ContentHash, ImageId};
+use lookalike::vector::Embedding;
+use lookalike::{Database, Error, FileState, Hit, IndexOptions, Search};
 use serde::Serialize;
 
-use super::args::{GlobalArgs, SearchArgs};
+use super::args::{GlobalArgs, Over, SearchArgs};
+use super::detect::ObjectLine;
 use super::output::{Output, path_text, shown, with_raws};
 use super::{Outcome, index, locate, progress, session};
 
@@ -24,6 +28,8 @@ struct HitLine {
     hash: ContentHash,
     copies: Vec<String>,
     raw: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<ObjectLine>,
 }
 
 pub(super) fn run(
@@ -44,8 +50,8 @@ pub(super) fn run(
     };
     search.filter.under = search.filter.under.or(scope.map(|folder| database.locate(&folder)));
     let hits = match (&args.image, args.id) {
-        (Some(image), _) => search_file(&database, image, search)?,
-        (None, Some(id)) => database.search_image(ImageId(id), &search)?,
+        (Some(image), _) => search_file(&database, image, args, search)?,
+        (None, Some(id)) => search_stored(&database, ImageId(id), args, search)?,
         (None, None) => bail!("give an image to search for"),
     };
     print(&database, &hits, args.files_only, output)?;
@@ -70,7 +76,10 @@ fn open(
     let directory = locate::for_indexing(global.db.as_deref(), folder)?;
     let folder = locate::absolute(folder)?;
     progress::listen_for_interrupt()?;
-    let database = Database::create(&directory, session::encoder()?)?;
+    let mut database = Database::create(&directory, session::encoder()?)?;
+    if args.object.is_some() || args.crop.is_some() || args.filter.has.is_some() {
+        database = database.with_detector(session::detector(args.detector.as_deref())?);
+    }
     let mut options = IndexOptions::default();
     if let Some(threads) = global.threads {
         options.threads = threads.get();
@@ -86,18 +95,77 @@ fn open(
     Ok((database, Some(folder)))
 }
 
+/// What of the image is searched for, if not the whole.
+#[derive(Clone, Copy)]
+enum Part {
+    /// By its number, from 1.
+    Object(NonZeroU16),
+    Crop(BoundingBox),
+}
+
+impl Part {
+    fn of(args: &SearchArgs) -> Option<Self> {
+        args.object.map(Self::Object).or(args.crop.map(Self::Crop))
+    }
+}
+
+fn search_stored(
+    database: &Database,
+    id: ImageId,
+    args: &SearchArgs,
+    search: Search,
+) -> anyhow::Result<Vec<Hit>> {
+    let Some(number) = args.object else { return Ok(database.search_image(id, &search)?) };
+    let embedding = database.object_embedding(id, number.get() - 1)?;
+    let search = Search { exclude_image: Some(id), ..search };
+    search_part(database, &embedding, args.over, &search)
+}
+
+fn search_part(
+    database: &Database,
+    embedding: &Embedding,
+    over: Over,
+    search: &Search,
+) -> anyhow::Result<Vec<Hit>> {
+    Ok(match over {
+        Over::Objects => database.search_objects(embedding, search)?,
+        Over::Images => database.search_embedding(embedding, search)?,
+    })
+}
+
 fn search_file(
     database: &Database,
-    image: &std::path::Path,
+    image: &Path,
+    args: &SearchArgs,
     mut search: Search,
 ) -> anyhow::Result<Vec<Hit>> {
     let given = session::read_image(image)?;
     if !given.from_pipe {
         search.exclude_location = Some(database.locate(&given.path));
     }
-    let embedding = embed_file(database.encoder(), &given.bytes, &DecodeLimits::default())
+    let Some(part) = Part::of(args) else {
+        let embedding = embed_file(database.encoder(), &given.bytes, &DecodeLimits::default())
+            .with_context(|| session::unusable(image))?;
+        return Ok(database.search_embedding(&embedding, &search)?);
+    };
+    let detector = session::detector(args.detector.as_deref())?;
+    let decoded = objects::decode(&given.bytes, &DecodeLimits::default(), &*detector, None)
         .with_context(|| session::unusable(image))?;
-    Ok(database.search_embedding(&embedding, &search)?)
+    let bounds = match part {
+        Part::Object(number) => {
+            let found = objects::detect(&decoded, &*detector, &detector.rules())?.objects;
+            let (number, count) = (usize::from(number.get()), found.len());
+            let object = found.get(number - 1).ok_or(Error::UnknownObject { number, count })?;
+            object.bounds
+        }
+        Part::Crop(bounds) => {
+            let inside = bounds.clipped(decoded.width_px, decoded.height_px);
+            ensure!(inside.is_proper(), "the crop lies beside the image");
+            inside
+        }
+    };
+    let embeddings = objects::embed(&decoded, &[bounds], objects::MARGIN, database.encoder())?;
+    search_part(database, &embeddings[0], args.over, &search)
 }
 
 fn print(
@@ -108,6 +176,7 @@ fn print(
 ) -> anyhow::Result<()> {
     let rank_width = hits.len().to_string().len();
     let reach = database.reach()?;
+    let class_names = database.object_class_names();
     for (hit, rank) in hits.iter().zip(1..) {
         let mut paths: Vec<PathBuf> =
             hit.locations.iter().map(|location| location.to_path(database.home())).collect();
@@ -118,6 +187,10 @@ fn print(
         let file = reach.file(&path);
         let raws: Vec<PathBuf> =
             hit.raw_locations.iter().map(|location| location.to_path(database.home())).collect();
+        let matched = hit
+            .object
+            .as_ref()
+            .map(|object| ObjectLine::of(object.number.into(), &object.detection, &class_names));
         if output.json {
             output.object(&HitLine {
                 rank,
@@ -128,6 +201,7 @@ fn print(
                 hash: hit.hash,
                 copies: paths.map(|path| path_text(&path)).collect(),
                 raw: raws.iter().map(|path| path_text(path)).collect(),
+                object: matched,
             })?;
         } else if files_only {
             output.line(shown(&path))?;
@@ -144,7 +218,11 @@ fn print(
             };
             let raws = with_raws(&raws);
             let path = shown(&path);
-            let line = format!("{rank:>rank_width$}  {:.4}  {path}{copies}{raws}{mark}", hit.score);
+            let object = matched.map_or(String::new(), |object| format!("  [{}]", object.text()));
+            let line = format!(
+                "{rank:>rank_width$}  {:.4}  {path}{object}{copies}{raws}{mark}",
+                hit.score
+            );
             output.line(line)?;
         }
     }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use lookalike::inference::{Cnn, Compute, Encoder, Model, Precision};
-use lookalike::query::Capture;
+use lookalike::inference::{
+    Cnn, CnnDetector, Compute, Detector, Encoder, InstructionSet, Model, Precision,
+};
+use lookalike::query::{Capture, Has};
 use lookalike::{Database, Filter};
 
-use super::args::{FilterArgs, GlobalArgs};
+use super::args::{DetectorArgs, FilterArgs, GlobalArgs};
 use super::{args, locate};
 
 /// Forces the kernels of one instruction set, by its name; for tests and comparisons.
@@ -30,11 +32,41 @@ pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
         compute.precision = args::precision(&name)
             .map_err(|problem| anyhow!("{PRECISION_VARIABLE}={name}: {problem}"))?;
     }
-    if let Ok(name) = std::env::var(INSTRUCTION_SET_VARIABLE) {
-        compute.instruction_set = args::instruction_set(&name)
-            .map_err(|problem| anyhow!("{INSTRUCTION_SET_VARIABLE}={name}: {problem}"))?;
-    }
+    compute.instruction_set = instruction_set()?;
     Ok(Arc::new(Cnn::load(Model::EfficientNetLite0, None, &compute)?))
+}
+
+/// The instruction set that was asked for, else the best of this processor.
+fn instruction_set() -> anyhow::Result<InstructionSet> {
+    match std::env::var(INSTRUCTION_SET_VARIABLE) {
+        Ok(name) => args::instruction_set(&name)
+            .map_err(|problem| anyhow!("{INSTRUCTION_SET_VARIABLE}={name}: {problem}")),
+        Err(_) => Ok(InstructionSet::detect()),
+    }
+}
+
+/// Loads a detector from a file, or the one inside the binary.
+///
+/// # Errors
+/// When the file cannot be read, or holds no detector; as for [`encoder`].
+pub(super) fn detector(file: Option<&Path>) -> anyhow::Result<Arc<dyn Detector>> {
+    let set = instruction_set()?;
+    let Some(file) = file else { return Ok(Arc::new(CnnDetector::embedded_on(set)?)) };
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
+    let detector = CnnDetector::load(&bytes, set)
+        .with_context(|| format!("cannot use {file:?} as weights of a detector"))?;
+    Ok(Arc::new(detector))
+}
+
+/// The detector that was asked for, if objects are to be looked for.
+///
+/// # Errors
+/// As for [`detector`].
+pub(super) fn wanted_detector(args: &DetectorArgs) -> anyhow::Result<Option<Arc<dyn Detector>>> {
+    match args.no_detect {
+        true => Ok(None),
+        false => detector(args.detector.as_deref()).map(Some),
+    }
 }
 
 /// Opens the database that a command about `folder` means.
@@ -72,7 +104,15 @@ pub(super) fn filter(database: &Database, args: &FilterArgs) -> anyhow::Result<F
     };
     let capture =
         Capture { after: args.after.clone(), before: args.before.clone(), near: args.near };
-    Ok(Filter { under, class: args.class.clone(), label: args.label.clone(), capture })
+    let images = match &args.has {
+        Some(text) => {
+            let has = Has::parse(text, &database.object_class_names())?;
+            Some(Arc::new(database.images_with(&has)?))
+        }
+        None => None,
+    };
+    let (class, label) = (args.class.clone(), args.label.clone());
+    Ok(Filter { under, class, label, capture, images })
 }
 
 /// An image file as it was given: its bytes, and its path unless it came from a pipe.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use lookalike::inference::Encoder;
+use lookalike::inference::{Detector, Encoder};
 use lookalike::ingest::IngestError;
 use lookalike::store::StoreError;
 use lookalike::{Database, Error, FolderWatch, IndexOptions, IngestReport, Wake, WatchError};
@@ -30,6 +30,8 @@ const POLL_FALLBACK: Duration = Duration::from_secs(30);
 struct Watching<'a> {
     directory: PathBuf,
     encoder: Arc<dyn Encoder>,
+    /// Absent when objects are not looked for.
+    detector: Option<Arc<dyn Detector>>,
     folders: Vec<PathBuf>,
     options: IndexOptions,
     output: &'a Output,
@@ -51,6 +53,7 @@ pub(super) fn run(
     let mut watching = Watching {
         directory,
         encoder: session::encoder()?,
+        detector: session::wanted_detector(&args.objects)?,
         folders: Vec::new(),
         options,
         output,
@@ -118,7 +121,10 @@ impl Watching<'_> {
     fn pass(&mut self, watch: &mut FolderWatch) -> anyhow::Result<Option<Instant>> {
         let start = Instant::now();
         let opened = Database::open(&self.directory, Arc::clone(&self.encoder));
-        let indexed = opened.map_err(anyhow::Error::from).and_then(|database| {
+        let indexed = opened.map_err(anyhow::Error::from).and_then(|mut database| {
+            if let Some(detector) = &self.detector {
+                database = database.with_detector(Arc::clone(detector));
+            }
             let report = index::index(&database, &self.folders, &self.options, self.output)?;
             watch.set_volumes(database.volumes()?);
             Ok(report)

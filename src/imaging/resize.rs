@@ -199,16 +199,6 @@ mod tests {
     }
 
     #[test]
-    fn the_centre_crop_is_the_square_cut_out_and_squashed() {
-        // 100 * 224 / 256 = 87.5, so 87 px from (56, 6): the odd pixels stay right and below.
-        let source = noisy(200, 100);
-        let rows = source.rgb().chunks_exact(600).skip(6).take(87);
-        let cut = rows.flat_map(|row| &row[56 * 3..][..87 * 3]).copied();
-        let cut = from_buffer(87, 87, cut.collect());
-        assert_eq!(centre_crop(&source, 224), squash(&cut, 224));
-    }
-
-    #[test]
     fn a_fitted_image_keeps_its_shape_in_the_corner_or_fills_the_square() {
         let source = from_buffer(30, 60, [13, 200, 255].repeat(1800));
         let corner = fit(&source, (300, 600), 40, Fitting::TopLeft { level: 114 });

@@ -155,12 +155,20 @@ impl Step<'_, '_> {
         // The same content at a place that came earlier in this run.
         if let Some(id) = known
             && self.writer.has_embedding(space, id)?
+            && match self.target.detector {
+                Some((_, objects)) => self.writer.has_detections(objects, id)?,
+                None => true,
+            }
         {
             self.count_known(id, location, before.as_ref());
             return Ok(id);
         }
         let id = self.writer.put_image(&image.record)?;
         self.writer.put_embedding(space, id, &image.embedding)?;
+        if let (Some((_, space)), Some(found)) = (self.target.detector, &image.objects) {
+            self.writer.put_objects(space, id, &found.detections, &found.embeddings)?;
+            self.report.objects += found.detections.len() as u64;
+        }
         self.report.embedded += 1;
         match (known, before) {
             // An image that had no embedding in this space yet.

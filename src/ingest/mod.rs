@@ -28,9 +28,9 @@ pub use report::{Failure, IngestReport, Progress};
 pub use watch::{FolderWatch, Wake, WatchError};
 
 use crate::imaging::DecodeLimits;
-use crate::inference::Encoder;
-use crate::record::SpaceId;
-use crate::store::Store;
+use crate::inference::{Detector, Encoder};
+use crate::record::{ImageId, SpaceId};
+use crate::store::{Store, StoreError};
 
 /// What an indexing run works on.
 #[derive(Clone, Copy)]
@@ -43,6 +43,19 @@ pub struct Target<'a> {
     pub encoder: &'a dyn Encoder,
     /// The encoder's space in this store.
     pub space: SpaceId,
+    /// What looks for objects, and the space of objects; none are looked for when absent.
+    pub detector: Option<(&'a dyn Detector, SpaceId)>,
+}
+
+impl Target<'_> {
+    /// Whether all is known of an image that this run would find out.
+    fn is_complete(&self, id: ImageId) -> Result<bool, StoreError> {
+        let searched = match self.detector {
+            Some((_, space)) => self.store.has_detections(space, id)?,
+            None => true,
+        };
+        Ok(searched && self.store.has_embedding(self.space, id)?)
+    }
 }
 
 /// How to index.

@@ -221,11 +221,11 @@ fn plan(
 ) -> Result<(), StoreError> {
     let known = match shared.target.store.location(&file.location)? {
         Some(LocationRecord { state, stamp }) if stamp == file.stamp => match state {
-            LocationState::Present(id) if has_embedding(shared, id)? => {
+            LocationState::Present(id) if shared.target.is_complete(id)? => {
                 shared.unchanged.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            LocationState::Missing(id) if has_embedding(shared, id)? => Some(id),
+            LocationState::Missing(id) if shared.target.is_complete(id)? => Some(id),
             LocationState::Failed { reason, reader_version }
                 if reader_version == READER_VERSION =>
             {
@@ -241,10 +241,6 @@ fn plan(
     let _ = jobs.send(Job { number: *number, file, known });
     *number += 1;
     Ok(())
-}
-
-fn has_embedding(shared: &Shared<'_>, id: ImageId) -> Result<bool, StoreError> {
-    shared.target.store.has_embedding(shared.target.space, id)
 }
 
 /// Runs a worker as the only thread of a pool of its own: what it calls must not

@@ -26,6 +26,8 @@ pub struct IngestReport {
     pub unsettled: u64,
     /// Images that went through the network.
     pub embedded: u64,
+    /// Objects found on those images; none when they were not looked for.
+    pub objects: u64,
     /// Files that look like images and cannot be read.
     pub failed: Vec<Failure>,
     /// Files without the name or the start of an image.

@@ -13,6 +13,7 @@ use super::read::{OpenedFile, ReadFile};
 use super::{IndexOptions, Target};
 use crate::imaging;
 use crate::inference::top_classes;
+use crate::objects::{self, FoundObjects};
 use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord, Location};
 use crate::store::StoreError;
 use crate::vector::Embedding;
@@ -55,6 +56,8 @@ pub(super) type SharedImage = Arc<OnceLock<Result<NewImage, String>>>;
 pub(super) struct NewImage {
     pub(super) record: ImageRecord,
     pub(super) embedding: Embedding,
+    /// What lies on it, if that was looked for.
+    pub(super) objects: Option<FoundObjects>,
 }
 
 /// What the workers of one run share.
@@ -146,7 +149,7 @@ impl<'a> Workshop<'a> {
 
     fn outcome(&self, read: ReadFile) -> Result<Outcome, StoreError> {
         if let Some(id) = self.target.store.image_id(&read.hash)?
-            && self.target.store.has_embedding(self.target.space, id)?
+            && self.target.is_complete(id)?
         {
             return Ok(Outcome::Known(id));
         }
@@ -175,9 +178,16 @@ impl<'a> Workshop<'a> {
     fn make(&self, bytes: &[u8], hash: ContentHash) -> Result<NewImage, String> {
         let side = self.target.encoder.input_side_px();
         let side_min_px = imaging::side_needed_px(side);
-        let image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)
+        let mut image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)
             .map_err(|error| reason(&error))?;
         let input = imaging::squash(&image.pixels, side);
+        let mut objects = None;
+        if let Some((detector, _)) = self.target.detector {
+            image = objects::decode(bytes, &self.options.limits, detector, Some(image))
+                .map_err(|error| reason(&error))?;
+            let found = objects::find(&image, detector, self.target.encoder);
+            objects = Some(found.map_err(|error| reason(&error))?);
+        }
         drop(image.pixels);
         let encoded = self.target.encoder.embed_and_classify(&[input]);
         let (embedding, probabilities) = encoded
@@ -196,7 +206,7 @@ impl<'a> Workshop<'a> {
             position: image.exif.position,
             classes: top_classes(&probabilities, CLASSES_KEPT),
         };
-        Ok(NewImage { record, embedding })
+        Ok(NewImage { record, embedding, objects })
     }
 }
 

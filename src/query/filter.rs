@@ -1,8 +1,11 @@
 //! Which images a query is about.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::{Capture, Corpus, QueryError, Row};
 use crate::index::NodeFilter;
-use crate::record::{ClassId, Location};
+use crate::record::{ClassId, ImageId, Location};
 
 /// A class counts for an image from this probability on: below it, the
 /// network's list of five is mostly noise.
@@ -22,6 +25,8 @@ pub struct Filter {
     pub label: Option<String>,
     /// It was captured then and there.
     pub capture: Capture,
+    /// It is one of these: those on which certain objects were found.
+    pub images: Option<Arc<BTreeSet<ImageId>>>,
 }
 
 impl Filter {
@@ -81,6 +86,7 @@ impl ResolvedFilter<'_> {
             && self.has_class(row)
             && self.has_label(row)
             && self.filter.capture.passes(&row.record)
+            && self.filter.images.as_ref().is_none_or(|images| images.contains(&row.id))
     }
 
     /// The image's files that meet the condition on the folder.

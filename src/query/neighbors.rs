@@ -3,7 +3,8 @@
 use super::filter::ResolvedFilter;
 use super::{Corpus, Filter, QueryError, Row};
 use crate::index::VectorIndex;
-use crate::record::{ContentHash, ImageId, Location};
+use crate::record::{ContentHash, Detection, ImageId, Location};
+use crate::store::ObjectNumber;
 
 /// What to search for, besides the query vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,17 @@ pub struct Hit {
     pub locations: Vec<Location>,
     /// The raw files of the same shot, which are no hits of their own.
     pub raw_locations: Vec<Location>,
+    /// The object that resembles the query, where objects were searched.
+    pub object: Option<MatchedObject>,
+}
+
+/// An object of an image that resembles a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MatchedObject {
+    /// Its number on the image, from 0, the surest first.
+    pub number: ObjectNumber,
+    /// What it is and where.
+    pub detection: Detection,
 }
 
 /// Finds the images most similar to a query vector, the best first, ties by number.
@@ -87,6 +99,7 @@ pub fn search(
                     score,
                     locations,
                     raw_locations,
+                    object: None,
                 });
             }
         }
@@ -96,7 +109,7 @@ pub fn search(
 }
 
 /// The image that was developed from the query, when that is a raw file: the same shot.
-fn query_shot(corpus: &Corpus, search: &Search) -> Option<ImageId> {
+pub(super) fn query_shot(corpus: &Corpus, search: &Search) -> Option<ImageId> {
     let by_number = search.exclude_image.and_then(|id| corpus.row(id));
     let is_at = |row: &&Row| {
         let location = search.exclude_location.as_ref();
@@ -105,7 +118,7 @@ fn query_shot(corpus: &Corpus, search: &Search) -> Option<ImageId> {
     by_number.or_else(|| corpus.rows().iter().find(is_at))?.developed
 }
 
-fn hit_locations(
+pub(super) fn hit_locations(
     row: &Row,
     filter: &ResolvedFilter<'_>,
     search: &Search,

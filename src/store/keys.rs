@@ -28,10 +28,14 @@ pub(super) enum Kind {
     Prediction = b'g',
     /// The one trained forest.
     Forest = b'f',
+    /// Space number, image number -> what was detected.
+    Detections = b'd',
+    /// Space number, image number, object number -> embedding in 16-bit floats.
+    Object = b'o',
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::State,
         Self::Space,
         Self::Image,
@@ -42,6 +46,8 @@ impl Kind {
         Self::Label,
         Self::Prediction,
         Self::Forest,
+        Self::Detections,
+        Self::Object,
     ];
 
     /// The kind of a key, `None` for a key that no version wrote.
@@ -62,6 +68,8 @@ impl Kind {
             Some(Self::Label) => "label",
             Some(Self::Prediction) => "prediction",
             Some(Self::Forest) => "forest",
+            Some(Self::Detections) => "detections",
+            Some(Self::Object) => "object",
             None => "unknown",
         }
     }
@@ -118,6 +126,29 @@ pub(super) fn label(hash: &ContentHash) -> Vec<u8> {
 
 pub(super) fn prediction(id: ImageId) -> Vec<u8> {
     key(Kind::Prediction, &[&id.0.to_be_bytes()])
+}
+
+pub(super) fn detections(space: SpaceId, id: ImageId) -> Vec<u8> {
+    key(Kind::Detections, &[&space.0.to_be_bytes(), &id.0.to_be_bytes()])
+}
+
+pub(super) fn detections_of(space: SpaceId) -> Vec<u8> {
+    key(Kind::Detections, &[&space.0.to_be_bytes()])
+}
+
+pub(super) fn object(space: SpaceId, id: ImageId, number: u16) -> Vec<u8> {
+    let parts = (space.0.to_be_bytes(), id.0.to_be_bytes(), number.to_be_bytes());
+    key(Kind::Object, &[&parts.0, &parts.1, &parts.2])
+}
+
+pub(super) fn objects_of(space: SpaceId) -> Vec<u8> {
+    key(Kind::Object, &[&space.0.to_be_bytes()])
+}
+
+/// Reads image and number out of a key of kind [`Kind::Object`].
+pub(super) fn read_object(key: &[u8]) -> Option<(ImageId, u16)> {
+    let (rest, number) = key.split_last_chunk::<2>()?;
+    Some((read_image_id(rest)?, u16::from_be_bytes(*number)))
 }
 
 /// Reads the location out of a key of kind [`Kind::Location`].

@@ -10,7 +10,7 @@ use super::StoreError;
 use crate::record::Space;
 
 /// The newest format that this program reads and the one that it writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 const FILE_NAME: &str = "MANIFEST.json";
 

@@ -11,6 +11,7 @@ mod lock;
 mod manifest;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
+mod objects;
 mod read;
 mod repair;
 mod roots;
@@ -27,6 +28,7 @@ pub use error::StoreError;
 pub use guard::GUARD_THREAD;
 pub use journal::LabelEntry;
 pub use manifest::{Counts, FORMAT_VERSION, Manifest};
+pub use objects::ObjectNumber;
 pub use repair::{RepairReport, repair};
 pub use roots::Roots;
 pub use writer::Writer;

@@ -173,7 +173,7 @@ impl Store {
     ///
     /// `read` gives the parts of a record, or `None` when the key is malformed.
     /// sled's iterator can go on giving errors for ever: this one ends with the first.
-    fn scan<'a, K: 'a, V: 'a>(
+    pub(super) fn scan<'a, K: 'a, V: 'a>(
         &'a self,
         prefix: Vec<u8>,
         read: impl Fn(&[u8], &[u8]) -> Option<(K, Result<V, StoreError>)> + 'a,

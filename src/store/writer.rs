@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
         self.put_bytes(key, None)
     }
 
-    /// Removes an image with its embeddings in all spaces and the forest's label.
+    /// Removes an image with its embeddings in all spaces, its objects and the forest's label.
     ///
     /// The user's label stays. The caller removes the locations.
     ///
@@ -121,6 +121,7 @@ impl<'a> Writer<'a> {
     pub fn remove_image(&mut self, id: ImageId, hash: &ContentHash) -> Result<(), StoreError> {
         for (space, _) in self.store.spaces()? {
             self.put_bytes(keys::embedding(space, id), None)?;
+            self.remove_objects(space, id)?;
         }
         self.put_bytes(keys::prediction(id), None)?;
         self.put_bytes(keys::image(id), None)?;
@@ -192,12 +193,16 @@ impl<'a> Writer<'a> {
         self.put_bytes(key.to_vec(), Some(value))
     }
 
-    fn put<T: Serialize>(&mut self, key: Vec<u8>, record: &T) -> Result<(), StoreError> {
+    pub(super) fn put<T: Serialize>(&mut self, key: Vec<u8>, record: &T) -> Result<(), StoreError> {
         let value = codec::encode(&key, record)?;
         self.put_bytes(key, Some(value))
     }
 
-    fn put_bytes(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), StoreError> {
+    pub(super) fn put_bytes(
+        &mut self,
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
         let before = self.contains(&key)?;
         if let Some(count) = self.state.count_mut(&key) {
             match (before, value.is_some()) {
@@ -210,14 +215,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
+    pub(super) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
         match self.changes.get(key) {
             Some(change) => Ok(change.is_some()),
             None => self.store.contains(key),
         }
     }
 
-    fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         match self.changes.get(key) {
             Some(Some(value)) => codec::decode(key, value).map(Some),
             Some(None) => Ok(None),

@@ -101,7 +101,15 @@ impl CnnDetector {
     /// # Errors
     /// None in practice: the embedded file is covered by the tests.
     pub fn embedded() -> Result<Self, InferenceError> {
-        Self::load(nanodet::WEIGHTS, InstructionSet::detect())
+        Self::embedded_on(InstructionSet::detect())
+    }
+
+    /// As [`CnnDetector::embedded`], with the kernels of an instruction set.
+    ///
+    /// # Errors
+    /// [`InferenceError::InstructionSet`] when this processor lacks it.
+    pub fn embedded_on(set: InstructionSet) -> Result<Self, InferenceError> {
+        Self::load(nanodet::WEIGHTS, set)
     }
 
     /// Loads a network from the bytes of a file, and finds out which one it is: NanoDet-g from

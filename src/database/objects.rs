@@ -1,0 +1,133 @@
+//! Objects of a database: looked for by a detector, searched, counted.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use super::Database;
+use crate::error::Error;
+use crate::inference::{COCO_CLASSES, Detector};
+use crate::objects;
+use crate::query::{self, ClassCount, Filter, Has, Hit, Objects, Search};
+use crate::record::{Detection, ImageId, Space, SpaceId};
+use crate::store::ObjectNumber;
+use crate::vector::Embedding;
+
+impl Database {
+    /// Looks for objects from now on: [`Database::index`] stores what is found on each image.
+    #[must_use]
+    pub fn with_detector(mut self, detector: Arc<dyn Detector>) -> Self {
+        self.detector = Some(detector);
+        self
+    }
+
+    /// The detector and its space of objects, which is added if it is not there yet.
+    pub(super) fn detector_with_space(&self) -> Result<Option<(&dyn Detector, SpaceId)>, Error> {
+        let Some(detector) = self.detector.as_deref() else { return Ok(None) };
+        let wanted = objects::space(self.encoder.space(), detector);
+        let known = self.store.spaces()?.into_iter().find(|(_, space)| *space == wanted);
+        let id = match known {
+            Some((id, _)) => id,
+            None => self.store.write(|writer| writer.add_space(&wanted))?,
+        };
+        Ok(Some((detector, id)))
+    }
+
+    /// The space of objects that queries are about: the detector's, else the newest that this
+    /// encoder has embedded.
+    fn object_space(&self) -> Result<Option<(SpaceId, Space)>, Error> {
+        let encoder = self.encoder.space();
+        let wanted = self.detector.as_deref().map(|detector| objects::space(encoder, detector));
+        let fits = |space: &Space| match &wanted {
+            Some(wanted) => space == wanted,
+            None => objects::is_space_of(space, encoder),
+        };
+        Ok(self.store.spaces()?.into_iter().rev().find(|(_, space)| fits(space)))
+    }
+
+    /// Finds the images with the objects most similar to an embedding; each hit names the object.
+    ///
+    /// # Errors
+    /// [`Error::NoObjects`] when nobody has looked for objects; [`Error::Query`].
+    pub fn search_objects(
+        &self,
+        embedding: &Embedding,
+        search: &Search,
+    ) -> Result<Vec<Hit>, Error> {
+        let (loaded, objects) = (self.loaded()?, self.objects()?);
+        let names = self.encoder.class_names();
+        let vector = embedding.as_slice();
+        Ok(query::search_objects(&loaded.corpus, &objects, vector, search, names)?)
+    }
+
+    /// The stored embedding of an object.
+    ///
+    /// # Errors
+    /// [`Error::NoObjects`]; [`Error::UnknownObject`] when the image has no such object.
+    pub fn object_embedding(&self, id: ImageId, number: ObjectNumber) -> Result<Embedding, Error> {
+        let (space, _) = self.object_space()?.ok_or(Error::NoObjects)?;
+        let found = self.store.object_embedding(space, id, number)?;
+        let count = self.store.detections(space, id)?.map_or(0, |objects| objects.len());
+        found.ok_or(Error::UnknownObject { number: usize::from(number) + 1, count })
+    }
+
+    /// What was found on an image, the surest first; `None` when nobody has looked.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn objects_on(&self, id: ImageId) -> Result<Option<Vec<Detection>>, Error> {
+        match self.object_space()? {
+            Some((space, _)) => Ok(self.store.detections(space, id)?),
+            None => Ok(None),
+        }
+    }
+
+    /// The images on whose objects a condition holds, for [`Filter::images`].
+    ///
+    /// # Errors
+    /// [`Error::NoObjects`]; [`Error::Query`].
+    pub fn images_with(&self, has: &Has) -> Result<BTreeSet<ImageId>, Error> {
+        Ok(self.objects()?.images_with(has))
+    }
+
+    /// How often each class was found on the images that pass a filter.
+    ///
+    /// # Errors
+    /// [`Error::NoObjects`]; [`Error::Query`].
+    pub fn object_classes(&self, filter: &Filter) -> Result<Vec<ClassCount>, Error> {
+        let objects = self.objects()?;
+        let images = self.images(filter)?;
+        let shown: BTreeSet<ImageId> = images.iter().map(|image| image.id).collect();
+        Ok(objects.classes(|id| shown.contains(&id)))
+    }
+
+    /// The names of the classes of objects.
+    #[must_use]
+    pub fn object_class_names(&self) -> Vec<String> {
+        match &self.detector {
+            Some(detector) => detector.class_names().to_vec(),
+            // All detectors that are part of the library know these.
+            None => COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
+        }
+    }
+
+    /// Loads the objects on first use.
+    fn objects(&self) -> Result<Arc<Objects>, Error> {
+        let mut slot = self.objects_slot();
+        if let Some(objects) = &*slot {
+            return Ok(objects.clone());
+        }
+        let (id, space) = self.object_space()?.ok_or(Error::NoObjects)?;
+        let objects = Arc::new(Objects::load(&self.store, id, &space)?);
+        *slot = Some(objects.clone());
+        Ok(objects)
+    }
+
+    pub(super) fn forget_objects(&self) {
+        *self.objects_slot() = None;
+    }
+
+    fn objects_slot(&self) -> MutexGuard<'_, Option<Arc<Objects>>> {
+        // The slot is replaced as a whole, so a panic elsewhere cannot leave it half-filled.
+        self.loaded_objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
