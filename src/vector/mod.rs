@@ -9,4 +9,5 @@ mod kernels;
 
 pub use embedding::Embedding;
 pub use error::VectorError;
-pub use kernels::{Kernel, dot, dot_rows};
+pub(crate) use kernels::prefetch;
+pub use kernels::{ByteKernel, ByteRows, Kernel, ROW_BYTES_MAX, ROW_UNIT, dot, dot_rows};

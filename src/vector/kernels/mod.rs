@@ -14,11 +14,20 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod byte_avx2;
+#[cfg(target_arch = "x86_64")]
+mod byte_avx512;
+mod byte_scalar;
+mod bytes;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod prefetch;
 mod scalar;
+
+pub use bytes::{ByteKernel, ByteRows, ROW_BYTES_MAX, ROW_UNIT};
+pub(crate) use prefetch::prefetch_array as prefetch;
 
 /// A dot product that is known to run on this processor.
 ///
