@@ -79,7 +79,7 @@ struct Loaded {
 impl Loaded {
     fn index(&self, exact: bool) -> &dyn VectorIndex {
         match &self.graph {
-            GraphState::Ready(graph) if !exact => graph,
+            GraphState::Ready(graph) if !exact => &**graph,
             _ => &self.exact,
         }
     }
@@ -366,7 +366,7 @@ impl Database {
         }
         let corpus = Corpus::load(&self.store, self.space, self.encoder.space())?;
         let exact = ExactIndex::new(corpus.vectors().clone());
-        let graph = GraphState::load(&self.graph_path(), corpus.vectors());
+        let graph = GraphState::load(&self.graph_path(), &corpus);
         let loaded = Arc::new(Loaded { corpus, exact, graph });
         *slot = Some(loaded.clone());
         Ok(loaded)

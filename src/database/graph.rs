@@ -8,9 +8,11 @@ use std::sync::Arc;
 use super::Database;
 use crate::error::Error;
 use crate::index::{
-    BuildPhase, GraphIndex, GraphParameters, IndexError, SnapshotError, VectorIndex, VectorSet,
-    build_graph, load_graph, save_graph,
+    BuildPhase, GraphFile, GraphParameters, IndexError, Members, PatchedGraph, SnapshotError,
+    VectorIndex, build_graph, load_graph, save_graph,
 };
+use crate::query::Corpus;
+use crate::record::ImageId;
 
 /// From this many distinct vectors on, a graph is built without being asked for.
 ///
@@ -21,9 +23,9 @@ pub const GRAPH_FROM: usize = 100_000;
 /// When to build the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GraphPolicy {
-    /// From [`GRAPH_FROM`] vectors on, or if there was one.
+    /// From [`GRAPH_FROM`] vectors on, and again when the one that there is has worn out.
     Auto,
-    /// Now, if the one that there is does not fit.
+    /// Now, if images came or went since the one that there is.
     Always,
     /// Not at all; an existing one is deleted.
     Never,
@@ -33,19 +35,23 @@ pub enum GraphPolicy {
 pub(super) enum GraphState {
     /// No file.
     Absent,
-    /// A graph over exactly the stored vectors.
-    Ready(GraphIndex),
+    /// A graph over the stored vectors, up to what came and went since.
+    Ready(Box<PatchedGraph>),
     /// A file that cannot be used.
     Unusable(SnapshotError),
 }
 
 impl GraphState {
-    pub(super) fn load(path: &Path, vectors: &Arc<VectorSet>) -> Self {
+    pub(super) fn load(path: &Path, corpus: &Corpus) -> Self {
         if !path.exists() {
             return Self::Absent;
         }
-        match load_graph(path, Arc::clone(vectors)) {
-            Ok(graph) => Self::Ready(graph),
+        let node_of = |key| corpus.row(ImageId(key)).map(|row| row.node);
+        match load_graph(path, corpus.space().digest()) {
+            Ok(file) => {
+                let vectors = Arc::clone(corpus.vectors());
+                Self::Ready(Box::new(PatchedGraph::new(file, vectors, node_of)))
+            }
             Err(error) => {
                 tracing::warn!(%error, ?path, "the vector graph is not used");
                 Self::Unusable(error)
@@ -53,10 +59,18 @@ impl GraphState {
         }
     }
 
+    /// Whether a new graph would be the same.
+    fn is_current(&self) -> bool {
+        match self {
+            Self::Ready(graph) => graph.is_current() && graph.file().check_codes().is_ok(),
+            Self::Absent | Self::Unusable(_) => false,
+        }
+    }
+
     /// Whether a new graph is due under [`GraphPolicy::Auto`].
     fn is_due(&self, vectors: usize) -> bool {
         match self {
-            Self::Ready(_) => false,
+            Self::Ready(graph) => graph.is_worn() || graph.file().check_codes().is_err(),
             Self::Absent => vectors >= GRAPH_FROM,
             Self::Unusable(_) => true,
         }
@@ -89,9 +103,9 @@ impl fmt::Display for GraphReport {
 impl Database {
     /// Builds the vector graph if the policy asks for it; `None` when there was nothing to do.
     ///
-    /// A missing, damaged or outdated graph never makes a search wrong: it scans
-    /// exactly until a graph fits. `on_progress` hears phase, vectors done and
-    /// vectors in all.
+    /// A missing or damaged graph never makes a search wrong: it scans exactly. What came
+    /// after the graph is scanned beside it, what went is left out. `on_progress` hears
+    /// phase, vectors done and vectors in all.
     ///
     /// # Errors
     /// [`Error::Snapshot`] when the file cannot be written. A cancelled build is
@@ -115,8 +129,11 @@ impl Database {
         }
         let loaded = self.loaded()?;
         let vectors = loaded.corpus.vectors();
-        let fits = matches!(loaded.graph, GraphState::Ready(_)) || vectors.is_empty();
-        if fits || (policy == GraphPolicy::Auto && !loaded.graph.is_due(vectors.len())) {
+        let is_due = match policy {
+            GraphPolicy::Always => !loaded.graph.is_current(),
+            _ => loaded.graph.is_due(vectors.len()),
+        };
+        if vectors.is_empty() || !is_due {
             return Ok(None);
         }
         let progress = |progress: crate::index::BuildProgress| {
@@ -136,7 +153,9 @@ impl Database {
             std::fs::create_dir_all(folder)
                 .map_err(|source| Error::File { path: folder.to_owned(), source })?;
         }
-        save_graph(&graph, &path).map_err(Error::Snapshot)?;
+        let file = GraphFile::new(graph, members(&loaded.corpus));
+        save_graph(&file, loaded.corpus.space().digest(), &path).map_err(Error::Snapshot)?;
+        let graph = file.graph;
         self.forget_loaded();
         Ok(Some(GraphReport {
             vectors: graph.len(),
@@ -149,6 +168,13 @@ impl Database {
     pub(super) fn graph_path(&self) -> PathBuf {
         self.directory().join("index").join(&self.encoder.space().name).join("graph")
     }
+}
+
+/// The image numbers of each node.
+fn members(corpus: &Corpus) -> Members {
+    let nodes = 0..corpus.vectors().len() as u32;
+    let keys = |node| corpus.members(node).map(|row| row.id.0).collect::<Vec<_>>();
+    Members::new(nodes.map(keys), Vec::new())
 }
 
 fn remove_if_there(path: &Path) -> Result<(), Error> {

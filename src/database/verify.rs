@@ -45,13 +45,20 @@ impl Database {
         self.check_references(&mut problems)?;
         let loaded = self.loaded()?;
         let recall = measure(&loaded, queries)?;
+        if let GraphState::Ready(graph) = &loaded.graph
+            && let Err(error) = graph.file().check_codes()
+        {
+            problems.push(format!(
+                "scores of the vector graph may be wrong: {error}; `lookalike index` builds it again"
+            ));
+        }
         let index = match &loaded.graph {
             GraphState::Ready(graph) => format!(
                 "graph over {} vectors, ef {}, {} scanned exactly; recall@10 {:.4} \
                  ({:.4} to {:.4}, 95 %, {} queries)",
                 loaded.corpus.vectors().len(),
-                graph.ef(),
-                graph.unreachable().len(),
+                graph.file().graph.ef(),
+                graph.file().graph.unreachable().len() + graph.delta_len(),
                 recall.recall(),
                 recall.low(),
                 recall.high(),

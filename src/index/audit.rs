@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
-use super::{GraphIndex, IndexError, Neighbor, NodeFilter, VectorIndex};
+use super::codes::QueryCodes;
+use super::{GraphIndex, IndexError, Neighbor, NodeFilter, VectorIndex, VectorSet};
 
 /// How many of the true nearest neighbors an index found over a number of queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct RecallReport {
     pub k: usize,
     /// Queries asked.
     pub queries: usize,
-    /// Neighbors found that score at least as high as the true number `k`.
+    /// Neighbors found that are among the true ones, or score as high as the last of these.
     pub hits: usize,
     /// Neighbors there were to find: `k` per query, or all nodes that exist if they are fewer.
     pub wanted: usize,
@@ -64,8 +65,8 @@ impl RecallReport {
 
 /// Measures what share of the `k` nearest of each query `index` finds, by asking `exact` too.
 ///
-/// A neighbor counts as found if it scores at least as high as the true number `k`, so ties do
-/// not count against the index. Costs one exact scan per query.
+/// A neighbor counts as found if it is one of the true ones, or scores at least as high as the
+/// last of them: ties do not count against the index, nor do the last bits of a score. Costs one exact scan per query.
 ///
 /// # Errors
 ///
@@ -118,8 +119,11 @@ impl<'a> Sample<'a> {
 
 fn hits(answer: &[Neighbor], found: &[Neighbor]) -> usize {
     let Some(last) = answer.last() else { return 0 };
-    let hits = found.iter().filter(|neighbor| neighbor.score >= last.score);
-    hits.count().min(answer.len())
+    let is_hit = |neighbor: &&Neighbor| {
+        let is_among = answer.iter().any(|wanted| wanted.node == neighbor.node);
+        is_among || neighbor.score >= last.score
+    };
+    found.iter().filter(is_hit).count().min(answer.len())
 }
 
 /// The nodes, ascending, that a walk with the serving `ef` does not find when asked for them.
@@ -132,13 +136,14 @@ fn hits(answer: &[Neighbor], found: &[Neighbor]) -> usize {
 /// [`IndexError::Stopped`] if `progress` breaks.
 pub(super) fn find_unreachable(
     graph: &GraphIndex,
+    vectors: &VectorSet,
     progress: &dyn Fn(usize) -> ControlFlow<()>,
 ) -> Result<Vec<u32>, IndexError> {
     let total = graph.len();
     let mut unreachable = Vec::new();
     for start in (0..total).step_by(AUDIT_CHUNK) {
         let nodes = start as u32..total.min(start + AUDIT_CHUNK) as u32;
-        let lost = nodes.into_par_iter().filter(|&node| !finds_itself(graph, node));
+        let lost = nodes.into_par_iter().filter(|&node| !finds_itself(graph, vectors, node));
         unreachable.extend(lost.collect::<Vec<_>>());
         let done = total.min(start + AUDIT_CHUNK);
         if progress(done).is_break() {
@@ -148,12 +153,13 @@ pub(super) fn find_unreachable(
     Ok(unreachable)
 }
 
-fn finds_itself(graph: &GraphIndex, node: u32) -> bool {
-    let row = graph.vectors().row(node);
-    let Some(found) = graph.walk_reachable(row, graph.ef(), None) else {
+/// Whether a search for a node finds it, or only nodes that are as good.
+pub(super) fn finds_itself(graph: &GraphIndex, vectors: &VectorSet, node: u32) -> bool {
+    let query = QueryCodes::encode(vectors.row(node));
+    let Some(found) = graph.walk_reachable(&query, graph.ef()) else {
         return false;
     };
-    let own_score = graph.exact().kernel().dot(row, row);
+    let own_score = graph.score(&query, node).score;
     let all_tie = found.iter().all(|neighbor| neighbor.score >= own_score);
     all_tie || found.iter().any(|neighbor| neighbor.node == node)
 }

@@ -30,10 +30,6 @@ impl ExactIndex {
         &self.vectors
     }
 
-    pub(super) fn kernel(&self) -> Kernel {
-        self.kernel
-    }
-
     /// Refuses a query or a filter that does not fit these vectors.
     pub(super) fn check(
         &self,

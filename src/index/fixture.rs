@@ -33,9 +33,9 @@ pub(super) fn clusters(
     builder.finish()
 }
 
-/// A graph that is the same in every run, because one thread builds it.
+/// A graph over the vectors.
 pub(super) fn graph(vectors: VectorSet, parameters: GraphParameters) -> GraphIndex {
-    on_one_thread(|| build_graph(Arc::new(vectors), parameters, &go_on).expect("a graph"))
+    build_graph(Arc::new(vectors), parameters, &go_on).expect("a graph")
 }
 
 /// Runs `work` on a rayon pool of one thread.

@@ -23,26 +23,33 @@
 //! # Ok::<(), lookalike::index::IndexError>(())
 //! ```
 
+mod array;
 mod audit;
 mod build;
+mod codes;
 mod error;
 mod exact;
 mod filter;
 #[cfg(test)]
 mod fixture;
 mod graph;
+mod members;
 mod neighbor;
+mod patched;
+mod relink;
 mod snapshot;
 mod vectors;
 
 pub use audit::{RecallReport, recall};
-pub use build::{BuildPhase, BuildProgress, GraphParameters, build_graph};
+pub use build::{BuildPhase, BuildProgress, GraphBuilder, GraphParameters, build_graph};
 pub use error::IndexError;
 pub use exact::ExactIndex;
 pub use filter::NodeFilter;
 pub use graph::{GraphIndex, LinksDefect};
+pub use members::Members;
 pub use neighbor::Neighbor;
-pub use snapshot::{SnapshotError, SnapshotSection, load_graph, save_graph};
+pub use patched::PatchedGraph;
+pub use snapshot::{GraphFile, SnapshotError, SnapshotSection, load_graph, save_graph};
 pub use vectors::{VectorSet, VectorSetBuilder};
 
 /// Answers which nodes score highest with a query.

@@ -51,12 +51,6 @@ impl TopK {
         Self { k, heap }
     }
 
-    /// Empties the heap for another search and keeps its memory.
-    pub(super) fn reset(&mut self, k: usize) {
-        self.heap.clear();
-        self.k = k;
-    }
-
     /// Keeps `neighbor` if it is among the best `k` so far.
     #[inline]
     pub(super) fn offer(&mut self, neighbor: Neighbor) {
@@ -67,13 +61,6 @@ impl TopK {
         {
             *worst = neighbor;
         }
-    }
-
-    /// The worst neighbor kept, once there are `k` of them: what does not beat it is refused.
-    #[inline]
-    pub(super) fn bar(&self) -> Option<Neighbor> {
-        let full = self.heap.len() >= self.k;
-        if full { self.heap.peek().copied() } else { None }
     }
 
     /// What both have kept, as if one of them had been offered everything.
@@ -115,14 +102,5 @@ mod tests {
             all.truncate(k);
             prop_assert_eq!(top.take_sorted(), all);
         }
-    }
-
-    #[test]
-    fn bar_appears_only_when_k_are_kept() {
-        let mut top = TopK::new(2);
-        top.offer(Neighbor { node: 0, score: 0.5 });
-        assert_eq!(top.bar(), None);
-        top.offer(Neighbor { node: 1, score: 0.9 });
-        assert_eq!(top.bar().map(|worst| worst.node), Some(0));
     }
 }

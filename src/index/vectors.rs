@@ -128,7 +128,7 @@ const VECTORS_MAX: usize = 1 << 31;
 /// an embedding that nobody normalised by much more than this.
 const NORM_SQUARED_TOLERANCE: f64 = 1.0e-3;
 
-fn check_unit(dimension: usize, vector: &[f32]) -> Result<(), IndexError> {
+pub(super) fn check_unit(dimension: usize, vector: &[f32]) -> Result<(), IndexError> {
     if vector.len() != dimension {
         let (expected, found) = (dimension, vector.len());
         return Err(IndexError::DimensionMismatch { expected, found });

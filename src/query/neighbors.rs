@@ -5,6 +5,7 @@ use super::{Corpus, Filter, QueryError, Row};
 use crate::index::VectorIndex;
 use crate::record::{ContentHash, Detection, ImageId, Location};
 use crate::store::ObjectNumber;
+use crate::vector;
 
 /// What to search for, besides the query vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +82,12 @@ pub fn search(
     // Two more nodes than hits: the query itself may be among them, and the other
     // file of its shot. A node holds at least one image that passes.
     let wanted = search.top.saturating_add(2);
-    let neighbors = index.search(query, wanted, Some(&filter.nodes()))?;
+    let mut neighbors = index.search(query, wanted, Some(&filter.nodes()))?;
+    // A graph knows the vectors a little less exactly than the store does.
+    for neighbor in &mut neighbors {
+        neighbor.score = vector::dot(query, corpus.vectors().row(neighbor.node));
+    }
+    neighbors.sort_unstable();
     let mut hits = Vec::new();
     for neighbor in neighbors {
         // Rounding can put a self-match a hair above 1.

@@ -9,6 +9,7 @@
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::prelude as hnsw;
 
+use super::Builder;
 use super::links::{Adjacency, Links, UpperLevel};
 use crate::index::VectorSet;
 use crate::vector::Kernel;
@@ -34,11 +35,17 @@ impl<'a> Construction<'a> {
         Self { vectors, graph, inserted: 0 }
     }
 
-    /// Inserts `nodes`, in parallel on the current rayon pool once there is a graph to speak of.
+    fn point(&self, node: u32) -> (&'a [f32], usize) {
+        (self.vectors.row(node), node as usize)
+    }
+}
+
+impl Builder for Construction<'_> {
+    /// Inserts in parallel once there is a graph to speak of.
     ///
     /// Serially, and so on a pool of one thread, the graph depends on the order of nodes alone.
     /// In parallel it also depends on timing.
-    pub(in crate::index) fn insert(&mut self, nodes: &[u32]) {
+    fn insert(&mut self, nodes: &[u32]) {
         let serial = SERIAL_NODES.saturating_sub(self.inserted).min(nodes.len());
         let (first, rest) = nodes.split_at(serial);
         for &node in first {
@@ -49,12 +56,7 @@ impl<'a> Construction<'a> {
         self.inserted += nodes.len();
     }
 
-    fn point(&self, node: u32) -> (&'a [f32], usize) {
-        (self.vectors.row(node), node as usize)
-    }
-
-    /// Copies the links into flat arrays. Nodes not inserted yet have none and are never found.
-    pub(in crate::index) fn freeze(&self) -> Links {
+    fn freeze(&self) -> Links {
         let mut base = vec![Vec::new(); self.vectors.len()];
         let mut upper: Vec<Vec<(u32, Vec<u32>)>> = vec![Vec::new(); LEVELS_MAX - 1];
         let mut entry = 0;
@@ -89,7 +91,7 @@ fn upper_level(mut members: Vec<(u32, Vec<u32>)>) -> UpperLevel {
     members.sort_unstable_by_key(|(node, _)| *node);
     let (nodes, lists): (Vec<_>, Vec<_>) = members.into_iter().unzip();
     let links = Adjacency::from_lists(lists);
-    UpperLevel { nodes, links }
+    UpperLevel { nodes: nodes.into(), links }
 }
 
 /// 1 - cosine, never below 0: `hnsw_rs` asserts that, and rounding alone can break it.

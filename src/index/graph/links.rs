@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use super::walk::Neighborhood;
+use crate::index::array::Array;
+
 /// The links of a hierarchical navigable small world graph (Malkov and Yashunin, arXiv 1603.09320).
 ///
 /// Level 0 holds every node, each level above a random fraction of the one below. A walk starts
@@ -20,7 +23,7 @@ pub(in crate::index) struct Links {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::index) struct UpperLevel {
     /// The nodes of the level, strictly ascending.
-    pub(in crate::index) nodes: Vec<u32>,
+    pub(in crate::index) nodes: Array<u32>,
     /// Their links, in the order of `nodes`.
     pub(in crate::index) links: Adjacency,
 }
@@ -29,20 +32,22 @@ pub(in crate::index) struct UpperLevel {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::index) struct Adjacency {
     /// One more than there are lists; starts at 0 and never falls.
-    pub(in crate::index) offsets: Vec<u32>,
-    pub(in crate::index) neighbors: Vec<u32>,
+    pub(in crate::index) offsets: Array<u32>,
+    pub(in crate::index) neighbors: Array<u32>,
 }
 
 impl Adjacency {
     /// Lays the lists out one after the other.
-    pub(super) fn from_lists(lists: impl IntoIterator<Item = Vec<u32>>) -> Self {
+    pub(in crate::index) fn from_lists<L: AsRef<[u32]>>(
+        lists: impl IntoIterator<Item = L>,
+    ) -> Self {
         let (mut offsets, mut neighbors) = (vec![0], Vec::new());
         for list in lists {
-            neighbors.extend(list);
+            neighbors.extend_from_slice(list.as_ref());
             let end = u32::try_from(neighbors.len()).expect("2^31 nodes of few links each");
             offsets.push(end);
         }
-        Self { offsets, neighbors }
+        Self { offsets: offsets.into(), neighbors: neighbors.into() }
     }
 
     #[inline]
@@ -66,9 +71,23 @@ impl Adjacency {
     }
 }
 
+impl Neighborhood for Links {
+    fn upper_levels(&self) -> usize {
+        self.upper.len()
+    }
+
+    #[inline]
+    fn base(&self, node: u32) -> &[u32] {
+        self.base.list(node as usize)
+    }
+
+    fn upper(&self, level: usize, node: u32) -> &[u32] {
+        self.upper[level - 1].neighbors(node)
+    }
+}
+
 impl Links {
     /// The neighbors of `node` on level 0.
-    #[inline]
     pub(in crate::index) fn base_neighbors(&self, node: u32) -> &[u32] {
         self.base.list(node as usize)
     }
@@ -140,6 +159,9 @@ pub enum LinksDefect {
     /// The nodes to be scanned in each search are not ascending or do not exist.
     #[error("the list of unreachable nodes is not some of the nodes in ascending order")]
     Unreachable,
+    /// The members of the nodes are not as many lists as there are nodes.
+    #[error("the members of the graph are not one list of keys for each node")]
+    Members,
 }
 
 #[cfg(test)]
@@ -151,7 +173,10 @@ mod tests {
         Links {
             entry: 1,
             base: Adjacency::from_lists([vec![1], vec![0, 2], vec![1]]),
-            upper: vec![UpperLevel { nodes: vec![1], links: Adjacency::from_lists([vec![]]) }],
+            upper: vec![UpperLevel {
+                nodes: vec![1].into(),
+                links: Adjacency::from_lists([vec![]]),
+            }],
         }
     }
 
@@ -173,23 +198,23 @@ mod tests {
         }
         let cases = [
             Case {
-                damage: |links| links.base.offsets[1] = 4,
+                damage: |links| links.base.offsets.owned_mut()[1] = 4,
                 expected: LinksDefect::Offsets { level: 0 },
             },
             Case {
-                damage: |links| links.base.offsets[3] = 3,
+                damage: |links| links.base.offsets.owned_mut()[3] = 3,
                 expected: LinksDefect::Offsets { level: 0 },
             },
             Case {
-                damage: |links| links.base.neighbors[0] = 3,
+                damage: |links| links.base.neighbors.owned_mut()[0] = 3,
                 expected: LinksDefect::Neighbor { level: 0, neighbor: 3 },
             },
             Case {
-                damage: |links| links.upper[0].nodes[0] = 3,
+                damage: |links| links.upper[0].nodes.owned_mut()[0] = 3,
                 expected: LinksDefect::Nodes { level: 1 },
             },
             Case {
-                damage: |links| links.upper[0].nodes.clear(),
+                damage: |links| links.upper[0].nodes = Vec::new().into(),
                 expected: LinksDefect::Nodes { level: 1 },
             },
             Case { damage: |links| links.entry = 0, expected: LinksDefect::Entry { entry: 0 } },

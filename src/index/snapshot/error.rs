@@ -73,7 +73,7 @@ pub enum SnapshotError {
         #[from]
         source: IndexError,
     },
-    /// The graph was built from other vectors.
+    /// The graph was built for another owner.
     #[error("the graph file belongs to other vectors")]
     OtherVectors,
 }
@@ -99,6 +99,18 @@ pub enum SnapshotSection {
         /// The level.
         level: usize,
     },
+    /// Where the keys of each node start.
+    Members,
+    /// The keys of the nodes.
+    Keys,
+    /// The keys that had no vector.
+    Absent,
+    /// The scale of each row of codes.
+    Scales,
+    /// The first byte of each component.
+    Coarse,
+    /// The rest of each component.
+    Fine,
 }
 
 impl fmt::Display for SnapshotSection {
@@ -108,6 +120,12 @@ impl fmt::Display for SnapshotSection {
             Self::Nodes { level } => write!(formatter, "nodes of level {level}"),
             Self::Offsets { level } => write!(formatter, "offsets of level {level}"),
             Self::Neighbors { level } => write!(formatter, "neighbors of level {level}"),
+            Self::Members => formatter.write_str("members"),
+            Self::Keys => formatter.write_str("keys"),
+            Self::Absent => formatter.write_str("absent keys"),
+            Self::Scales => formatter.write_str("scales"),
+            Self::Coarse => formatter.write_str("coarse codes"),
+            Self::Fine => formatter.write_str("fine codes"),
         }
     }
 }

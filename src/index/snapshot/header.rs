@@ -1,19 +1,29 @@
 //! The header of a graph file: what is in the file, and everything that is not a long array.
 
-use super::{SnapshotError, SnapshotSection};
+use super::{GraphFile, SnapshotError, SnapshotSection};
+use crate::index::codes;
 use crate::index::graph::LEVELS_MAX;
-use crate::index::{GraphIndex, GraphParameters, RecallReport, VectorIndex, VectorSet};
+use crate::index::relink::EXTRA_MAX;
+use crate::index::{GraphBuilder, GraphParameters, RecallReport, VectorIndex};
+use crate::vector::ROW_BYTES_MAX;
 
 pub(super) const MAGIC: [u8; 8] = *b"LKALGRPH";
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The part in front that no version changes: magic, version, header length.
 pub(super) const PRELUDE_BYTES: usize = 16;
 
-/// The header of a file without levels. Real ones have one level or more.
-const FIXED_BYTES: usize = 108;
+/// The header without its levels: 116 bytes of fields, and checksums of sections and header.
+const FIXED_BYTES: usize = 116 + 4 * SECTIONS_FIXED + CHECKSUM_BYTES;
+/// Two counts and three checksums.
 const LEVEL_BYTES: usize = 20;
 const CHECKSUM_BYTES: usize = 4;
+
+/// Sections that do not belong to a level, less the nodes of level 0, which are not listed.
+const SECTIONS_FIXED: usize = 6;
+
+/// Sections start at a cache line.
+pub(super) const ALIGNMENT: usize = 64;
 
 /// The header, but for magic, version, its length and its checksum.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,10 +35,12 @@ pub(super) struct Header {
     pub(super) ef: u32,
     pub(super) parameters: GraphParameters,
     pub(super) recall: RecallReport,
-    pub(super) digest: [u8; 32],
+    pub(super) owner: [u8; 32],
+    pub(super) key_count: u32,
+    pub(super) absent_count: u32,
     /// Level 0 first.
     pub(super) levels: Vec<LevelSize>,
-    /// CRC-32 of each section, in the order of [`Header::sections`].
+    /// CRC-32 of each section with its padding, in the order of [`Header::sections`].
     pub(super) checksums: Vec<u32>,
 }
 
@@ -38,9 +50,26 @@ pub(super) struct LevelSize {
     pub(super) link_count: u32,
 }
 
+/// Where a section lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place {
+    pub(super) section: SnapshotSection,
+    pub(super) start: usize,
+    /// Without the padding.
+    pub(super) bytes: usize,
+}
+
+impl Place {
+    /// Where the next section starts.
+    pub(super) fn end(&self) -> usize {
+        self.start + self.bytes.next_multiple_of(ALIGNMENT)
+    }
+}
+
 impl Header {
-    /// Describes `graph`, whose sections have these checksums.
-    pub(super) fn describe(graph: &GraphIndex, checksums: Vec<u32>) -> Self {
+    /// Describes a graph whose sections have no checksums yet.
+    pub(super) fn describe(file: &GraphFile, owner: [u8; 32]) -> Self {
+        let (graph, members) = (&file.graph, &file.members);
         let (links, tuning) = (graph.links(), graph.tuning());
         let base = size(graph.len(), links.base.neighbors.len());
         let upper = links.upper.iter();
@@ -53,9 +82,11 @@ impl Header {
             ef: tuning.ef as u32,
             parameters: tuning.parameters.clone(),
             recall: tuning.recall,
-            digest: graph.vectors().digest(),
+            owner,
+            key_count: members.keys.len() as u32,
+            absent_count: members.absent.len() as u32,
             levels: std::iter::once(base).chain(upper).collect(),
-            checksums,
+            checksums: Vec::new(),
         }
     }
 
@@ -74,11 +105,14 @@ impl Header {
         put(self.ef);
         put(parameters.links_max as u32);
         put(parameters.ef_construction as u32);
+        put(builder_number(parameters.builder));
+        put(self.key_count);
+        put(self.absent_count);
         bytes.extend(parameters.seed.to_le_bytes());
         for count in [recall.k, recall.queries, recall.hits, recall.wanted] {
             bytes.extend((count as u32).to_le_bytes());
         }
-        bytes.extend(self.digest);
+        bytes.extend(self.owner);
         for level in &self.levels {
             bytes.extend(level.node_count.to_le_bytes());
             bytes.extend(level.link_count.to_le_bytes());
@@ -105,44 +139,69 @@ impl Header {
         }
     }
 
-    /// Checks that the counts fit together, the file and `vectors`, before anything is allocated.
-    pub(super) fn check(&self, file_bytes: u64, vectors: &VectorSet) -> Result<(), SnapshotError> {
+    /// Checks that the counts fit together and to the file, before anything is allocated.
+    pub(super) fn check(&self, file_bytes: u64) -> Result<(), SnapshotError> {
         self.parameters.check()?;
-        let is_of = self.node_count as usize == vectors.len()
-            && self.dimension as usize == vectors.dimension()
-            && self.levels[0].node_count == self.node_count;
-        if !is_of {
-            return Err(SnapshotError::OtherVectors);
-        }
-        let links_max = 2 * self.parameters.links_max as u64;
+        let links_max = (2 * self.parameters.links_max + EXTRA_MAX) as u64;
         let fits = |level: &LevelSize| {
             level.node_count <= self.node_count
                 && u64::from(level.link_count) <= links_max * u64::from(level.node_count)
         };
-        if !self.levels.iter().all(fits) || self.unreachable_count > self.node_count {
+        let sound = (1..=ROW_BYTES_MAX).contains(&(self.dimension as usize))
+            && self.node_count < 1 << 31
+            && self.ef > 0
+            && self.levels[0].node_count == self.node_count
+            && self.levels.iter().all(fits)
+            && self.unreachable_count <= self.node_count;
+        if !sound {
             return Err(SnapshotError::DamagedHeader);
         }
-        let sections: u64 = self.sections().map(|(_, count)| 4 * count as u64).sum();
-        let expected = header_bytes(self.levels.len()) as u64 + sections;
-        if expected != file_bytes {
+        // In 64 bits the greatest counts cannot overflow: 2^31 nodes of 2^17 bytes.
+        let sections: u64 = self.sizes().map(|(_, bytes)| padded(bytes)).sum();
+        let expected = padded(header_bytes(self.levels.len()) as u64) + sections;
+        if expected != file_bytes || usize::try_from(expected).is_err() {
             let found = file_bytes;
             return Err(SnapshotError::WrongLength { expected, found });
         }
         Ok(())
     }
 
-    /// The sections in file order, with the number of numbers in each.
-    pub(super) fn sections(&self) -> impl Iterator<Item = (SnapshotSection, usize)> {
-        let first = (SnapshotSection::Unreachable, self.unreachable_count);
-        let rest = self.levels.iter().enumerate().flat_map(|(level, size)| {
+    /// The sections in file order and where they lie, for counts that have been checked or are
+    /// those of a graph in memory.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut start = header_bytes(self.levels.len()).next_multiple_of(ALIGNMENT);
+        let place = |(section, bytes): (SnapshotSection, u64)| {
+            let place = Place { section, start, bytes: bytes as usize };
+            start = place.end();
+            place
+        };
+        self.sizes().map(place).collect()
+    }
+
+    /// The sections in file order with their bytes.
+    fn sizes(&self) -> impl Iterator<Item = (SnapshotSection, u64)> {
+        use SnapshotSection as Section;
+        let nodes = u64::from(self.node_count);
+        let row_bytes = codes::stride(self.dimension as usize) as u64;
+        let levels = self.levels.iter().enumerate().flat_map(|(level, size)| {
+            let (nodes, links) = (u64::from(size.node_count), u64::from(size.link_count));
             [
-                (SnapshotSection::Nodes { level }, size.node_count as usize),
-                (SnapshotSection::Offsets { level }, size.node_count as usize + 1),
-                (SnapshotSection::Neighbors { level }, size.link_count as usize),
+                (Section::Nodes { level }, 4 * nodes),
+                (Section::Offsets { level }, 4 * (nodes + 1)),
+                (Section::Neighbors { level }, 4 * links),
             ]
         });
+        let rest = [
+            (Section::Members, 4 * (nodes + 1)),
+            (Section::Keys, 8 * u64::from(self.key_count)),
+            (Section::Absent, 8 * u64::from(self.absent_count)),
+            (Section::Scales, 4 * nodes),
+            (Section::Coarse, nodes * row_bytes),
+            (Section::Fine, nodes * row_bytes / 2),
+        ];
         // Every node lives on level 0, so its nodes are not listed.
-        std::iter::once((first.0, first.1 as usize)).chain(rest.skip(1))
+        let first = (Section::Unreachable, 4 * u64::from(self.unreachable_count));
+        std::iter::once(first).chain(levels.skip(1)).chain(rest)
     }
 }
 
@@ -170,9 +229,20 @@ pub(super) const fn header_bytes(levels: usize) -> usize {
     FIXED_BYTES + LEVEL_BYTES * levels
 }
 
+fn padded(bytes: u64) -> u64 {
+    bytes.next_multiple_of(ALIGNMENT as u64)
+}
+
 fn size(nodes: usize, links: usize) -> LevelSize {
     // `Adjacency` has proven that its offsets, and with them these counts, fit.
     LevelSize { node_count: nodes as u32, link_count: links as u32 }
+}
+
+fn builder_number(builder: GraphBuilder) -> u32 {
+    match builder {
+        GraphBuilder::Weave => 0,
+        GraphBuilder::HnswRs => 1,
+    }
 }
 
 /// The bytes not taken yet. Taking more than there are gives `None`.
@@ -197,20 +267,25 @@ impl Fields<'_> {
         let [dimension, node_count, entry] = [self.number()?, self.number()?, self.number()?];
         let level_count = self.count().filter(|count| (1..=LEVELS_MAX).contains(count))?;
         let (unreachable_count, ef) = (self.number()?, self.number()?);
-        let parameters = GraphParameters {
-            links_max: self.count()?,
-            ef_construction: self.count()?,
-            seed: self.take().map(u64::from_le_bytes)?,
+        let (links_max, ef_construction) = (self.count()?, self.count()?);
+        let builder = match self.number()? {
+            0 => GraphBuilder::Weave,
+            1 => GraphBuilder::HnswRs,
+            _ => return None,
         };
+        let (key_count, absent_count) = (self.number()?, self.number()?);
+        let seed = self.take().map(u64::from_le_bytes)?;
+        let parameters = GraphParameters { links_max, ef_construction, seed, builder };
         let recall = RecallReport {
             k: self.count()?,
             queries: self.count()?,
             hits: self.count()?,
             wanted: self.count()?,
         };
-        let digest = self.take()?;
+        let owner = self.take()?;
         let levels = (0..level_count).map(|_| self.level()).collect::<Option<_>>()?;
-        let checksums = (0..3 * level_count).map(|_| self.number()).collect::<Option<_>>()?;
+        let checksums = 3 * level_count + SECTIONS_FIXED;
+        let checksums = (0..checksums).map(|_| self.number()).collect::<Option<_>>()?;
         Some(Header {
             dimension,
             node_count,
@@ -219,7 +294,9 @@ impl Fields<'_> {
             ef,
             parameters,
             recall,
-            digest,
+            owner,
+            key_count,
+            absent_count,
             levels,
             checksums,
         })

@@ -1,38 +1,62 @@
 //! Writing a graph file beside its place and moving it there in one step.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::SnapshotError;
-use super::header::Header;
-use crate::index::GraphIndex;
+use super::header::{ALIGNMENT, Header};
+use super::{GraphFile, SnapshotError};
 
-/// Writes `graph` to `path`, in place of what is there.
+/// Writes a graph to `path`, in place of what is there.
 ///
-/// Whoever reads `path` sees the old file or the new one, whole. When this returns, the new one
-/// survives a crash of the machine. Holds a copy of the links in memory while it writes.
+/// Whoever reads `path` sees the old file or the new one, whole; who has mapped the old one keeps
+/// it. When this returns, the new one survives a crash of the machine. `owner` says whose vectors
+/// these are: reading the file asks for the same.
 ///
 /// # Errors
 ///
 /// [`SnapshotError::Write`] if the file or its folder cannot be written; `path` is untouched then.
-pub fn save_graph(graph: &GraphIndex, path: &Path) -> Result<(), SnapshotError> {
-    write_atomically(path, &sections(graph), graph)
+pub fn save_graph(file: &GraphFile, owner: [u8; 32], path: &Path) -> Result<(), SnapshotError> {
+    write_atomically(path, file, owner)
         .map_err(|source| SnapshotError::Write { path: path.to_path_buf(), source })
 }
 
-fn write_atomically(path: &Path, sections: &[Vec<u8>], graph: &GraphIndex) -> io::Result<()> {
+fn write_atomically(path: &Path, graph: &GraphFile, owner: [u8; 32]) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = parent.unwrap_or(Path::new("."));
-    let mut file = temporary_file(folder)?;
-    let checksums = sections.iter().map(|section| crc32fast::hash(section));
-    file.write_all(&Header::describe(graph, checksums.collect()).encode())?;
-    for section in sections {
-        file.write_all(section)?;
+    let file = temporary_file(folder)?;
+    let mut writer = BufWriter::new(file);
+    let mut header = Header::describe(graph, owner);
+    let sections = sections(graph);
+    for (place, section) in header.places().iter().zip(&sections) {
+        assert_eq!(place.bytes, section.len(), "{} of another size", place.section);
     }
+    header.checksums = sections.iter().map(|section| checksum(section)).collect();
+    write_padded(&mut writer, &header.encode())?;
+    for section in sections {
+        write_padded(&mut writer, section)?;
+    }
+    let file = writer.into_inner()?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     sync_folder(folder)
+}
+
+/// The CRC-32 of a section with its padding.
+fn checksum(section: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(section);
+    hasher.update(padding(section));
+    hasher.finalize()
+}
+
+fn write_padded(writer: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
+    writer.write_all(bytes)?;
+    writer.write_all(padding(bytes))
+}
+
+fn padding(bytes: &[u8]) -> &'static [u8] {
+    &[0; ALIGNMENT][..bytes.len().next_multiple_of(ALIGNMENT) - bytes.len()]
 }
 
 /// A file that is deleted again unless it is moved to its place.
@@ -50,18 +74,24 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// The sections in file order.
-fn sections(graph: &GraphIndex) -> Vec<Vec<u8>> {
-    let links = graph.links();
-    let base = [&links.base.offsets, &links.base.neighbors];
-    let upper = links.upper.iter();
-    let upper =
-        upper.flat_map(|level| [&level.nodes, &level.links.offsets, &level.links.neighbors]);
-    let unreachable = &graph.tuning().unreachable;
-    let arrays = std::iter::once(unreachable).chain(base).chain(upper);
-    arrays.map(|numbers| little_endian(numbers)).collect()
-}
-
-fn little_endian(numbers: &[u32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+/// The sections in file order. Numbers lie in memory as they do in the file: little endian.
+fn sections(file: &GraphFile) -> Vec<&[u8]> {
+    let (links, members, codes) = (file.graph.links(), &file.members, file.graph.codes());
+    let mut sections: Vec<&[u8]> = vec![
+        bytemuck::cast_slice(&file.graph.tuning().unreachable),
+        bytemuck::cast_slice(&links.base.offsets),
+        bytemuck::cast_slice(&links.base.neighbors),
+    ];
+    for level in &links.upper {
+        sections.push(bytemuck::cast_slice(&level.nodes));
+        sections.push(bytemuck::cast_slice(&level.links.offsets));
+        sections.push(bytemuck::cast_slice(&level.links.neighbors));
+    }
+    sections.push(bytemuck::cast_slice(&members.offsets));
+    sections.push(bytemuck::cast_slice(&members.keys));
+    sections.push(bytemuck::cast_slice(&members.absent));
+    sections.push(bytemuck::cast_slice(&codes.scales));
+    sections.push(bytemuck::cast_slice(&codes.coarse));
+    sections.push(&codes.fine);
+    sections
 }
