@@ -19,13 +19,7 @@ fn every_version_has_a_database_that_opens_and_answers() {
         assert!(fixture.is_dir(), "there is no database of version {version} in {fixture:?}");
         let folder = tempfile::tempdir().unwrap();
         copy_folder(&fixture, &folder.path().join(".lookalike"));
-        let ask = |arguments: &[&str]| {
-            let mut command = lookalike(folder.path());
-            command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision(version));
-            let output = command.output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-            json_lines(&String::from_utf8(output.stdout).unwrap())
-        };
+        let ask = |arguments: &[&str]| ask(folder.path(), version, arguments);
         embed_anew(folder.path(), version, &ask);
         assert_eq!(ask(&["list"]).len(), 4, "version {version}");
         assert_eq!(ask(&["label", "list"])[0]["label"], "fish");
@@ -55,13 +49,7 @@ fn a_database_of_any_version_without_its_manifest_is_repaired_into_the_newest() 
         let database = folder.path().join(".lookalike");
         copy_folder(&fixtures().join(format!("v{version:03}")), &database);
         std::fs::remove_file(database.join("MANIFEST.json")).unwrap();
-        let ask = |arguments: &[&str]| {
-            let mut command = lookalike(folder.path());
-            command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision(version));
-            let output = command.output().unwrap();
-            assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-            json_lines(&String::from_utf8(output.stdout).unwrap())
-        };
+        let ask = |arguments: &[&str]| ask(folder.path(), version, arguments);
         assert_eq!(ask(&["repair"])[0]["records_damaged"], 0, "version {version}");
         embed_anew(folder.path(), version, &ask);
         assert_eq!(ask(&["list"]).len(), 4, "version {version}");
@@ -87,6 +75,15 @@ fn objects_are_kept_from_version_3_on() {
     let id = scissors[0]["id"].to_string();
     let hits = common::run_json(folder.path(), &["search", "--id", &id, "--object", "1"]);
     assert!(hits[0]["object"]["class"].is_string(), "{hits:?}");
+}
+
+/// Runs the program, which must succeed, as it was when a version was written.
+fn ask(folder: &Path, version: u32, arguments: &[&str]) -> Vec<serde_json::Value> {
+    let mut command = lookalike(folder);
+    command.args(arguments).arg("--json").env("LOOKALIKE_PRECISION", precision(version));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    json_lines(&String::from_utf8(output.stdout).unwrap())
 }
 
 /// Brings the photos of a version whose embeddings this program does not use any more, and indexes

@@ -2,7 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod roots;
 pub mod seeded;
+pub mod watching;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use lookalike::inference::{Encoder, InferenceError};
 use lookalike::pixels::Pixels;
-use lookalike::record::Space;
+use lookalike::record::{ContentHash, Space};
 use lookalike::vector::Embedding;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -101,6 +103,17 @@ pub fn content(folder: &Path) -> String {
     let images = run_ok(folder, &["list", "--json", "--embeddings"]);
     let failed = run(folder, &["list", "--json", "--failed"]);
     images + &String::from_utf8(failed.stdout).unwrap()
+}
+
+/// Writes a small image of random colours, and gives its hash.
+pub fn paint(path: &Path, random: &mut Random) -> String {
+    let mut image = image::RgbImage::new(8, 8);
+    for pixel in image.pixels_mut() {
+        *pixel = image::Rgb([0; 3].map(|_: u8| random.below(256) as u8));
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image.save(path).unwrap();
+    ContentHash::of(&std::fs::read(path).unwrap()).to_string()
 }
 
 /// A small generator for choosing places and moments; the seed is printed by the test.
