@@ -3,6 +3,7 @@
 mod m0001_initial;
 mod m0002_position;
 mod m0003_objects;
+mod m0004_segments;
 
 use crate::store::{StoreError, Writer};
 
@@ -18,8 +19,12 @@ pub(crate) struct Migration {
 }
 
 /// All steps, oldest first. The last one leads to `FORMAT_VERSION`.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[m0001_initial::MIGRATION, m0002_position::MIGRATION, m0003_objects::MIGRATION];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+        m0001_initial::MIGRATION,
+        m0002_position::MIGRATION,
+        m0003_objects::MIGRATION,
+        m0004_segments::MIGRATION,
+    ];
 
 #[cfg(test)]
 mod tests {

@@ -156,6 +156,17 @@ impl Database {
         Ok(false)
     }
 
+    /// Copies the database to a folder that is not there yet, and gives the number of records.
+    ///
+    /// The copy is of one moment and a database directory itself. Other threads may search
+    /// meanwhile; changes wait. `on_copied` hears how many records were copied, and of how many.
+    ///
+    /// # Errors
+    /// [`Error::Store`], as for [`Store::backup`].
+    pub fn backup(&self, target: &Path, on_copied: &dyn Fn(u64, u64)) -> Result<u64, Error> {
+        Ok(self.store.backup(target, on_copied)?)
+    }
+
     /// What embeds the images.
     pub fn encoder(&self) -> &dyn Encoder {
         &*self.encoder

@@ -76,6 +76,12 @@ pub(super) enum Command {
     Models(ModelsArgs),
     /// Save what is readable of a damaged database
     Repair,
+    /// Write the database anew, without the room of what was replaced or removed
+    Compact,
+    /// Copy the database to a folder, checked and of one moment
+    Backup(BackupArgs),
+    /// Put a backup in the place of the database
+    Restore(RestoreArgs),
 }
 
 #[derive(Debug, Args)]
@@ -418,6 +424,23 @@ pub(super) struct VerifyArgs {
     /// Images that query the index to measure its recall
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(super) queries: usize,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// Folder to make; it is a database directory itself
+    #[arg(value_name = "DIR")]
+    pub(super) target: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Folder that `lookalike backup` made
+    #[arg(value_name = "DIR")]
+    pub(super) backup: PathBuf,
+    /// Remove the database that is there, once the backup has proved whole
+    #[arg(long)]
+    pub(super) replace: bool,
 }
 
 #[derive(Debug, Args)]

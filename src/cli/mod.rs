@@ -1,9 +1,11 @@
 //! The command line: parses, asks the library, prints.
 
 mod args;
+mod backup;
 mod bench;
 mod classify;
 mod cluster;
+mod compact;
 mod detect;
 mod eval;
 mod gc;
@@ -80,6 +82,9 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Eval(args) => eval::run(global, &args, output),
         Command::Bench(args) => bench::run(&args, output),
         Command::Models(args) => models::run(&args, output),
+        Command::Compact => compact::run(global, output),
+        Command::Backup(args) => backup::backup(global, &args, output),
+        Command::Restore(args) => backup::restore(global, &args, output),
         Command::Repair => verify::repair(global, output),
     }
 }

@@ -43,6 +43,14 @@ pub(super) fn bar(noun: &str, quiet: bool) -> ProgressBar {
     bar
 }
 
+/// Moves a bar as a part of the library counts.
+pub(super) fn on_counted(bar: &ProgressBar) -> impl Fn(u64, u64) {
+    |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    }
+}
+
 fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     // There is nobody to tell that a bar cannot be drawn.
     let _ = write!(out, "{:.1}/s", state.per_sec());

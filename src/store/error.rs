@@ -99,6 +99,22 @@ pub enum StoreError {
         /// What the encoder said.
         source: postcard::Error,
     },
+    /// Something lies where a backup or a restored database is to go.
+    #[error("{path:?} holds something already: {way_out}")]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What the user can do.
+        way_out: &'static str,
+    },
+    /// An embedding does not have the dimension of its space.
+    #[error("an embedding has {found} components, its space has {expected}")]
+    Dimension {
+        /// Components of the space's embeddings.
+        expected: usize,
+        /// Components of this one.
+        found: usize,
+    },
     /// An operation on the store neither ended nor failed.
     #[error(
         "the store {path:?} did not answer within {} s: it is probably damaged; \

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::manifest::replace_file;
 use crate::record::ContentHash;
 
 /// One decision of the user. Images are named by content, which outlives every store.
@@ -64,14 +65,20 @@ impl Journal {
         let end = whole_lines(&mut file)?;
         file.set_len(end)?;
         file.seek(SeekFrom::Start(end))?;
-        let mut text = String::new();
-        for entry in entries {
-            let json = serde_json::to_string(entry)?;
-            text.push_str(&format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())));
-        }
+        let text = to_lines(entries)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         Ok(end + text.len() as u64)
+    }
+
+    /// Puts entries in place of all that there are, durably and at once; gives the offset after them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn replace(&self, entries: &[LabelEntry]) -> Result<u64, StoreError> {
+        let text = to_lines(entries).map_err(StoreError::io("write", &self.path))?;
+        replace_file(&self.path, text.as_bytes())?;
+        Ok(text.len() as u64)
     }
 
     /// Reads the entries from a byte offset on.
@@ -93,6 +100,15 @@ impl Journal {
     fn file(&self) -> std::io::Result<File> {
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)
     }
+}
+
+fn to_lines(entries: &[LabelEntry]) -> std::io::Result<String> {
+    let mut text = String::new();
+    for entry in entries {
+        let json = serde_json::to_string(entry)?;
+        text.push_str(&format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())));
+    }
+    Ok(text)
 }
 
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {

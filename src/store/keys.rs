@@ -20,8 +20,10 @@ pub(super) enum Kind {
     Location = b'l',
     /// Image number, path -> nothing: the locations of an image.
     ImageLocation = b'p',
-    /// Space number, image number -> embedding in 16-bit floats.
+    /// Space number, image number -> embedding in 16-bit floats; until version 3.
     Embedding = b'e',
+    /// Space number, image number -> slot of the embedding in its segment.
+    Slot = b'v',
     /// Content hash -> the user's label, which outlives the image's record.
     Label = b'u',
     /// Image number -> the forest's label.
@@ -35,7 +37,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::State,
         Self::Space,
         Self::Image,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Location,
         Self::ImageLocation,
         Self::Embedding,
+        Self::Slot,
         Self::Label,
         Self::Prediction,
         Self::Forest,
@@ -64,7 +67,7 @@ impl Kind {
             Some(Self::Hash) => "hash",
             Some(Self::Location) => "location",
             Some(Self::ImageLocation) => "image location",
-            Some(Self::Embedding) => "embedding",
+            Some(Self::Embedding | Self::Slot) => "embedding",
             Some(Self::Label) => "label",
             Some(Self::Prediction) => "prediction",
             Some(Self::Forest) => "forest",
@@ -116,8 +119,8 @@ pub(super) fn embedding(space: SpaceId, id: ImageId) -> Vec<u8> {
     key(Kind::Embedding, &[&space.0.to_be_bytes(), &id.0.to_be_bytes()])
 }
 
-pub(super) fn embeddings(space: SpaceId) -> Vec<u8> {
-    key(Kind::Embedding, &[&space.0.to_be_bytes()])
+pub(super) fn slot(space: SpaceId, id: ImageId) -> Vec<u8> {
+    key(Kind::Slot, &[&space.0.to_be_bytes(), &id.0.to_be_bytes()])
 }
 
 pub(super) fn label(hash: &ContentHash) -> Vec<u8> {
@@ -164,6 +167,12 @@ pub(super) fn read_image_location(key: &[u8]) -> Option<Location> {
 /// Reads the content hash out of a key of kind [`Kind::Hash`] or [`Kind::Label`].
 pub(super) fn read_hash(key: &[u8]) -> Option<ContentHash> {
     Some(ContentHash(key.get(1..)?.try_into().ok()?))
+}
+
+/// Reads the space number out of a key of kind [`Kind::Space`], [`Kind::Embedding`] or
+/// [`Kind::Slot`].
+pub(super) fn read_space(key: &[u8]) -> Option<SpaceId> {
+    Some(SpaceId(u16::from_be_bytes(key.get(1..3)?.try_into().ok()?)))
 }
 
 /// Reads the image number that ends a key.

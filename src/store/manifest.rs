@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::segments::SlotCounts;
 use crate::record::Space;
 
 /// The newest format that this program reads and the one that it writes.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 const FILE_NAME: &str = "MANIFEST.json";
 
@@ -29,10 +30,17 @@ pub struct Manifest {
     pub counts: Counts,
     /// The spaces that have embeddings.
     pub spaces: Vec<Space>,
+    /// Embeddings in the file of each space, by its number, the replaced and removed ones too.
+    #[serde(default)]
+    pub(super) slots: SlotCounts,
     /// The generation that a repair reads while it fills this one; set only
     /// while it does, and after it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) repaired_from: Option<u32>,
+    /// A generation that nobody needs any more, or not yet: a compaction was killed. It is deleted
+    /// at opening.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) abandoned: Option<u32>,
     /// The store's files as the last process left them. Absent while a process
     /// has the store open, and after one was killed.
     #[serde(default)]
@@ -76,7 +84,9 @@ impl Manifest {
             sequence: 0,
             counts: Counts::default(),
             spaces: Vec::new(),
+            slots: SlotCounts::new(),
             repaired_from: None,
+            abandoned: None,
             sealed: None,
         }
     }
@@ -94,14 +104,17 @@ impl Manifest {
             Err(error) => return Err(StoreError::io("read", path)(error)),
         };
         let damaged = |source| StoreError::Manifest { path: path.clone(), source };
-        // The version is read alone first: a newer manifest may have other fields.
+        // The version is read alone first: a newer manifest may have other fields. What is newer
+        // and has a checksum that fits was not made so by damage.
         let VersionOnly { format_version } = serde_json::from_slice(&bytes).map_err(damaged)?;
         if format_version > FORMAT_VERSION {
+            check(&bytes).map_err(damaged)?;
             return Err(StoreError::NewerFormat {
                 found: format_version,
                 supported: FORMAT_VERSION,
             });
         }
+        check(&bytes).map_err(damaged)?;
         serde_json::from_slice(&bytes).map(Some).map_err(damaged)
     }
 
@@ -111,15 +124,59 @@ impl Manifest {
     /// [`StoreError::Io`].
     pub(super) fn write(&self, directory: &Path) -> Result<(), StoreError> {
         let path = directory.join(FILE_NAME);
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|source| StoreError::Manifest { path: path.clone(), source })?;
+        let text = self.to_text();
+        replace_file(
+            &path,
+            &text.map_err(|source| StoreError::Manifest { path: path.clone(), source })?,
+        )
+    }
+
+    fn to_text(&self) -> serde_json::Result<Vec<u8>> {
+        let mut fields = serde_json::to_value(self)?;
+        fields[CHECKSUM] = checksum(&fields).into();
+        let mut text = serde_json::to_vec_pretty(&fields)?;
         text.push(b'\n');
-        replace_file(&path, &text)
+        Ok(text)
     }
 
     /// The folder of the store in a database directory.
     pub(super) fn store_path(&self, directory: &Path) -> PathBuf {
-        directory.join(format!("store-{}", self.generation))
+        store_path(directory, self.generation)
+    }
+
+    /// The folder of the embeddings in a database directory.
+    pub(super) fn segments_path(&self, directory: &Path) -> PathBuf {
+        segments_path(directory, self.generation)
+    }
+}
+
+/// The folder of a generation's store in a database directory.
+pub(super) fn store_path(directory: &Path, generation: u32) -> PathBuf {
+    directory.join(format!("store-{generation}"))
+}
+
+/// The folder of a generation's embeddings in a database directory.
+pub(super) fn segments_path(directory: &Path, generation: u32) -> PathBuf {
+    directory.join(format!("embeddings-{generation}"))
+}
+
+/// The field that holds the checksum of all others.
+const CHECKSUM: &str = "checksum";
+
+/// CRC-32 of the fields as compact JSON, ordered by name.
+fn checksum(fields: &serde_json::Value) -> String {
+    format!("{:08x}", crc32fast::hash(fields.to_string().as_bytes()))
+}
+
+/// Refuses a manifest whose checksum does not fit; those of versions before 4 have none.
+fn check(bytes: &[u8]) -> serde_json::Result<()> {
+    let mut fields: serde_json::Value = serde_json::from_slice(bytes)?;
+    let written = fields.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
+    match written {
+        Some(written) if written != checksum(&fields) => {
+            Err(serde::de::Error::custom("its checksum does not fit"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -145,7 +202,7 @@ pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> 
 }
 
 /// Makes a rename in this folder durable.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
@@ -164,6 +221,22 @@ mod tests {
         )]));
         manifest.write(folder.path()).unwrap();
         assert_eq!(Manifest::read(folder.path()).unwrap(), Some(manifest));
+    }
+
+    #[test]
+    fn a_changed_number_is_damage_and_no_newer_format() {
+        let folder = tempfile::tempdir().unwrap();
+        Manifest::empty(3).write(folder.path()).unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for (old, new) in
+            [("\"generation\": 3", "\"generation\": 2"), ("_version\": 3", "_version\": 7")]
+        {
+            assert!(text.contains(old), "{text}");
+            std::fs::write(&path, text.replace(old, new)).unwrap();
+            let error = Manifest::read(folder.path()).unwrap_err();
+            assert!(matches!(error, StoreError::Manifest { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -2,11 +2,15 @@
 //!
 //! The only module that knows sled. What it promises is in `docs/format.md`.
 
+mod backup;
 mod codec;
+mod compact;
+mod copy;
 mod error;
 mod guard;
 mod journal;
 mod keys;
+mod leftovers;
 mod lock;
 mod manifest;
 #[path = "../../migrations/mod.rs"]
@@ -16,6 +20,8 @@ mod read;
 mod repair;
 mod roots;
 mod seal;
+mod segment;
+mod segments;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +30,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use backup::{RestoreReport, backup, restore};
+pub use compact::{CompactReport, compact};
 pub use error::StoreError;
 pub use guard::GUARD_THREAD;
 pub use journal::LabelEntry;
@@ -36,6 +44,7 @@ pub use writer::Writer;
 use journal::Journal;
 use keys::Kind;
 use lock::Lock;
+use segments::Segments;
 
 /// sled's page cache. More does not pay: records are read once and in order.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -53,6 +62,7 @@ pub struct Store {
     path: PathBuf,
     /// Taken out when the store closes, so that its files are at rest when they are sealed.
     db: Option<sled::Db>,
+    segments: Segments,
     journal: Journal,
     committed: Mutex<Committed>,
     _lock: Lock,
@@ -110,8 +120,9 @@ impl Store {
 
     /// Opens the store of an existing database directory.
     ///
-    /// Costs one pass over the store's files. After a process was killed, every
-    /// record is read and checked as well.
+    /// Costs one pass over sled's files, not those of the embeddings: 0.2 s for
+    /// 100,000 images. After a process was killed, every record and every
+    /// embedding is read and checked as well.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Locked`],
@@ -139,28 +150,39 @@ impl Store {
             .ok_or_else(|| StoreError::NotFound { path: directory.to_owned() })?;
         let path = manifest.store_path(directory);
         let sealed = manifest.sealed.take();
-        match &sealed {
-            Some(seal) => seal::check(&path, seal)?,
-            None if manifest.sequence > 0 && !path.join("db").exists() => {
-                return Err(StoreError::Damaged { path, reason: "its files are gone".to_owned() });
-            }
-            None => {}
+        if manifest.sequence > 0 && !path.join("db").exists() {
+            return Err(StoreError::Damaged { path, reason: "its files are gone".to_owned() });
+        }
+        if let Some(seal) = &sealed {
+            seal::check(&path, seal)?;
         }
         // sled changes its files by opening them: from here on the seal is void,
         // and on a full disk it is better not to begin.
         manifest.write(directory)?;
+        let segments = Segments::open(&manifest.segments_path(directory), &manifest.slots)?;
         let (db, state) = open_engine(&path, sealed.is_none())?;
         hold_to_account(&path, &state, &manifest)?;
         let store = Self {
             directory: directory.to_owned(),
             path,
             db: Some(db),
+            segments,
             journal: Journal::open(directory)?,
             committed: Mutex::new(Committed { state, manifest }),
             _lock: lock,
         };
+        if sealed.is_none() {
+            store.check_embeddings()?;
+        }
+        store.delete_leftovers()?;
         store.migrate()?;
         store.catch_up_with_journal()?;
+        // A repair reads what is left of the journal before it writes it anew.
+        let is_repair = store.committed().manifest.repaired_from.is_some();
+        if !is_repair && store.journal_has_lost()? {
+            tracing::warn!("the journal was damaged: it is written anew from the store");
+            store.rewrite_journal()?;
+        }
         Ok(store)
     }
 
@@ -174,9 +196,9 @@ impl Store {
         self.committed().manifest.clone()
     }
 
-    /// Length of the store's files in bytes.
+    /// Length of the store's files in bytes, those of the embeddings included.
     pub fn size_bytes(&self) -> u64 {
-        seal::size_bytes(&self.path)
+        seal::size_bytes(&self.path) + self.segments.size_bytes()
     }
 
     /// Runs one transaction: all its changes are on the disk when this returns, or none is.
@@ -207,11 +229,13 @@ impl Store {
     }
 
     fn commit(&self, writer: Writer<'_>, committed: &mut Committed) -> Result<(), StoreError> {
-        let (changes, mut state) = writer.finish();
+        let (changes, mut state, spaces) = writer.finish();
         if changes.is_empty() && state == committed.state {
             return Ok(());
         }
         state.sequence += 1;
+        // Before the records that refer to them.
+        self.segments.sync(spaces.into_iter())?;
         let mut batch = sled::Batch::default();
         for (key, value) in changes {
             match value {
@@ -226,6 +250,7 @@ impl Store {
         committed.manifest.format_version = state.format_version;
         committed.manifest.sequence = state.sequence;
         committed.manifest.counts = state.counts;
+        committed.manifest.slots = self.segments.counts();
         committed.manifest.spaces = self.spaces()?.into_iter().map(|(_, space)| space).collect();
         committed.state = state;
         committed.manifest.write(&self.directory)
@@ -255,6 +280,24 @@ impl Store {
         self.write(|writer| apply_labels(writer, &replay.entries, replay.end))
     }
 
+    /// Whether labels in the store are not in the journal any more.
+    fn journal_has_lost(&self) -> Result<bool, StoreError> {
+        let whole = self.journal.replay(0)?;
+        Ok(whole.damaged_lines > 0 || whole.end < self.committed().state.journal_bytes)
+    }
+
+    /// Writes the journal anew from the labels in the store.
+    fn rewrite_journal(&self) -> Result<(), StoreError> {
+        let labels = self
+            .labels()
+            .map(|entry| entry.map(|(image, label)| LabelEntry { image, label: Some(label) }));
+        let end = self.journal.replace(&labels.collect::<Result<Vec<_>, _>>()?)?;
+        self.write(|writer| {
+            writer.state.journal_bytes = end;
+            Ok(())
+        })
+    }
+
     fn db(&self) -> &sled::Db {
         self.db.as_ref().expect("only closing takes the engine out")
     }
@@ -273,6 +316,11 @@ impl Store {
         let mut committed = self.committed();
         committed.manifest.sealed = Some(seal);
         committed.manifest.write(&self.directory)
+    }
+
+    /// Closes the store, which dropping it does too, and says whether that went well.
+    fn finish(mut self) -> Result<(), StoreError> {
+        self.close()
     }
 }
 
@@ -372,7 +420,7 @@ fn count_records(db: &sled::Db) -> Result<Counts, StoreError> {
         match Kind::of(&key) {
             Some(Kind::Image) => counts.images += 1,
             Some(Kind::Location) => counts.locations += 1,
-            Some(Kind::Embedding) => counts.embeddings += 1,
+            Some(Kind::Embedding | Kind::Slot) => counts.embeddings += 1,
             Some(Kind::Label) => counts.labels += 1,
             Some(Kind::Prediction) => counts.predictions += 1,
             Some(_) => {}

@@ -69,11 +69,11 @@ impl Store {
     /// # Errors
     /// As for [`Store::image`].
     pub fn embedding(&self, space: SpaceId, id: ImageId) -> Result<Option<Embedding>, StoreError> {
-        let key = keys::embedding(space, id);
-        match self.db().get(&key).map_err(engine("read"))? {
-            Some(value) => read_embedding(&key, &value).map(Some),
-            None => Ok(None),
-        }
+        let key = keys::slot(space, id);
+        let Some(slot) = self.get(&key)? else { return Ok(None) };
+        let components =
+            self.segments.read(space, slot, id)?.ok_or_else(|| codec::damaged(&key))?;
+        to_embedding(&key, &components).map(Some)
     }
 
     /// Whether an image has an embedding in a space.
@@ -81,7 +81,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::image`].
     pub fn has_embedding(&self, space: SpaceId, id: ImageId) -> Result<bool, StoreError> {
-        self.contains(&keys::embedding(space, id))
+        self.contains(&keys::slot(space, id))
     }
 
     /// All embeddings of a space in the order of the image numbers.
@@ -89,9 +89,77 @@ impl Store {
         &self,
         space: SpaceId,
     ) -> impl Iterator<Item = Result<(ImageId, Embedding), StoreError>> {
-        self.scan(keys::embeddings(space), |key, value| {
-            Some((keys::read_image_id(key)?, read_embedding(key, value)))
+        self.embeddings_from(space, ImageId(0))
+    }
+
+    /// The embeddings of a space from an image number on, in the order of the numbers.
+    ///
+    /// Costs nothing for the images before it. Numbers are given in the order
+    /// of arrival and never again, so these are the embeddings of all images
+    /// that came since; one that an earlier image got later is not among them.
+    pub fn embeddings_from(
+        &self,
+        space: SpaceId,
+        first: ImageId,
+    ) -> impl Iterator<Item = Result<(ImageId, Embedding), StoreError>> {
+        self.components_from(space, first).map(move |entry| {
+            let (id, components) = entry?;
+            Ok((id, to_embedding(&keys::slot(space, id), &components)?))
         })
+    }
+
+    /// The numbers of the images that have an embedding in a space, in their order.
+    pub fn embedded_images(
+        &self,
+        space: SpaceId,
+    ) -> impl Iterator<Item = Result<ImageId, StoreError>> {
+        self.slots_from(space, ImageId(0)).map(|entry| entry.map(|(id, _)| id))
+    }
+
+    fn slots_from(
+        &self,
+        space: SpaceId,
+        first: ImageId,
+    ) -> impl Iterator<Item = Result<(ImageId, u64), StoreError>> {
+        let end = keys::slot(space, ImageId(u64::MAX));
+        self.walk(self.db().range(keys::slot(space, first)..=end), |key, value| {
+            Some((keys::read_image_id(key)?, codec::decode(key, value)))
+        })
+    }
+
+    /// The stored form of the embeddings of a space from an image number on.
+    pub(super) fn components_from(
+        &self,
+        space: SpaceId,
+        first: ImageId,
+    ) -> impl Iterator<Item = Result<(ImageId, Vec<u8>), StoreError>> {
+        let mut reader = None;
+        let mut slots = Some(self.slots_from(space, first));
+        std::iter::from_fn(move || {
+            let entry = slots.as_mut()?.next()?.and_then(|(id, slot)| {
+                let reader = match &mut reader {
+                    Some(reader) => reader,
+                    None => reader.insert(self.segments.reader(space)?),
+                };
+                let components = reader.read(slot, id)?.map(<[u8]>::to_vec);
+                let damaged = || codec::damaged(&keys::slot(space, id));
+                Ok((id, components.ok_or_else(damaged)?))
+            });
+            if entry.is_err() {
+                slots = None;
+            }
+            Some(entry)
+        })
+    }
+
+    /// Reads every embedding and checks its checksum.
+    pub(super) fn check_embeddings(&self) -> Result<(), StoreError> {
+        for (space, _) in self.spaces()? {
+            for entry in self.components_from(space, ImageId(0)) {
+                entry?;
+            }
+        }
+        Ok(())
     }
 
     /// The label that the user gave an image.
@@ -121,11 +189,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::image`].
     pub fn forest(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = keys::forest();
-        match self.db().get(&key).map_err(engine("read"))? {
-            Some(value) => Ok(Some(codec::open(&key, &value)?.to_vec())),
-            None => Ok(None),
-        }
+        self.payload(&keys::forest())
     }
 
     /// All spaces.
@@ -134,17 +198,17 @@ impl Store {
     /// As for [`Store::image`].
     pub fn spaces(&self) -> Result<Vec<(SpaceId, Space)>, StoreError> {
         self.scan(Kind::Space.prefix().to_vec(), |key, value| {
-            let id = u16::from_be_bytes(key.get(1..3)?.try_into().ok()?);
-            Some((SpaceId(id), codec::decode(key, value)))
+            Some((keys::read_space(key)?, codec::decode(key, value)))
         })
         .collect()
     }
 
-    /// Reads every record, checks its checksum, and counts them by kind.
+    /// Reads every record and every embedding, checks their checksums, and counts them by kind.
     ///
     /// # Errors
     /// As for [`Store::image`].
     pub fn count_records(&self) -> Result<Counts, StoreError> {
+        self.check_embeddings()?;
         count_records(self.db())
     }
 
@@ -158,6 +222,20 @@ impl Store {
         })
     }
 
+    /// Keys of all records of a kind.
+    pub(super) fn keys(&self, kind: Kind) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> {
+        self.scan(kind.prefix().to_vec(), |key, _| Some((key.to_vec(), Ok(()))))
+            .map(|entry| entry.map(|(key, ())| key))
+    }
+
+    /// The payload of a record.
+    pub(super) fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.db().get(key).map_err(engine("read"))? {
+            Some(value) => Ok(Some(codec::open(key, &value)?.to_vec())),
+            None => Ok(None),
+        }
+    }
+
     pub(super) fn contains(&self, key: &[u8]) -> Result<bool, StoreError> {
         self.db().contains_key(key).map_err(engine("read"))
     }
@@ -169,16 +247,25 @@ impl Store {
         }
     }
 
-    /// Walks the records under a prefix.
-    ///
-    /// `read` gives the parts of a record, or `None` when the key is malformed.
-    /// sled's iterator can go on giving errors for ever: this one ends with the first.
+    /// Walks the records under a prefix; see [`Store::walk`].
     pub(super) fn scan<'a, K: 'a, V: 'a>(
         &'a self,
         prefix: Vec<u8>,
         read: impl Fn(&[u8], &[u8]) -> Option<(K, Result<V, StoreError>)> + 'a,
     ) -> impl Iterator<Item = Result<(K, V), StoreError>> + 'a {
-        let mut entries = Some(self.db().scan_prefix(prefix));
+        self.walk(self.db().scan_prefix(prefix), read)
+    }
+
+    /// Walks some records.
+    ///
+    /// `read` gives the parts of a record, or `None` when the key is malformed.
+    /// sled's iterator can go on giving errors for ever: this one ends with the first.
+    fn walk<'a, K: 'a, V: 'a>(
+        &'a self,
+        entries: sled::Iter,
+        read: impl Fn(&[u8], &[u8]) -> Option<(K, Result<V, StoreError>)> + 'a,
+    ) -> impl Iterator<Item = Result<(K, V), StoreError>> + 'a {
+        let mut entries = Some(entries);
         std::iter::from_fn(move || {
             let entry = entries.as_mut()?.next()?;
             let record = entry.map_err(engine("read")).and_then(|(key, value)| {
@@ -193,7 +280,6 @@ impl Store {
     }
 }
 
-fn read_embedding(key: &[u8], value: &[u8]) -> Result<Embedding, StoreError> {
-    let payload = codec::open(key, value)?;
-    Embedding::from_f16_bytes(payload).map_err(|_| codec::damaged(key))
+fn to_embedding(key: &[u8], components: &[u8]) -> Result<Embedding, StoreError> {
+    Embedding::from_f16_bytes(components).map_err(|_| codec::damaged(key))
 }

@@ -1,14 +1,17 @@
 //! Saves what is readable of a damaged database into a fresh store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::record::SpaceId;
+
 use super::keys::{self, Kind};
 use super::lock::Lock;
 use super::{
-    CACHE_BYTES, LOCK_PATIENCE, LabelEntry, Manifest, State, Store, StoreError, codec, engine,
-    guard, seal,
+    CACHE_BYTES, LOCK_PATIENCE, LabelEntry, Manifest, State, Store, StoreError, codec,
+    copy::copy_folder, engine, guard, leftovers, manifest, seal, segment, segments,
 };
 
 /// Records copied in one transaction.
@@ -50,7 +53,8 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     let salvage = match source {
         Some(generation) => {
             let old = directory.join(format!("store-{generation}"));
-            let salvage = salvage(&old, directory)?;
+            let mut salvage = salvage(&old, directory)?;
+            salvage.read_embeddings(&manifest::segments_path(directory, generation));
             report.kept = Some(old);
             salvage
         }
@@ -59,7 +63,10 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     report.records_damaged = salvage.damaged;
     report.stopped_by = salvage.stopped_by;
 
-    let mut manifest = Manifest::empty(source.unwrap_or(0) + 1);
+    // Above every number in use, so that no old file is taken for a new one.
+    let generation = newest_generation(directory)?.max(source).unwrap_or(0) + 1;
+    leftovers::delete_generation(directory, generation)?;
+    let mut manifest = Manifest::empty(generation);
     manifest.repaired_from = source;
     manifest.write(directory)?;
     let store = Store::open_locked(directory, lock)?;
@@ -69,6 +76,7 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     report.journal_lines_damaged = replay.damaged_lines as u64;
     report.labels_replayed = replay.entries.len() as u64;
     relabel(&store, &replay.entries, replay.end)?;
+    store.rewrite_journal()?;
     let mut committed = store.committed();
     committed.manifest.repaired_from = None;
     committed.manifest.write(directory)?;
@@ -76,17 +84,19 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     Ok(report)
 }
 
-/// The store to read: the newest, or the one that a killed repair was reading.
-/// What that repair had filled is deleted: all of it is still in its source.
+/// The store to read: the manifest's, or the one that a killed repair was reading, else the
+/// newest. What that repair had filled is deleted: all of it is still in its source.
 fn source_generation(directory: &Path) -> Result<Option<u32>, StoreError> {
     let manifest = match Manifest::read(directory) {
         Err(error @ StoreError::NewerFormat { .. }) => return Err(error),
         manifest => manifest.ok().flatten(),
     };
     if let Some(manifest) = manifest {
-        let half_filled = manifest.store_path(directory);
-        if manifest.repaired_from.is_some() && half_filled.is_dir() {
-            std::fs::remove_dir_all(&half_filled).map_err(StoreError::io("delete", half_filled))?;
+        if manifest.repaired_from.is_some() {
+            leftovers::delete_generation(directory, manifest.generation)?;
+        }
+        if manifest.repaired_from.is_none() && manifest.store_path(directory).is_dir() {
+            return Ok(Some(manifest.generation));
         }
     }
     newest_generation(directory)
@@ -98,6 +108,32 @@ struct Salvage {
     records: Vec<(Vec<u8>, Vec<u8>)>,
     damaged: u64,
     stopped_by: Option<String>,
+}
+
+impl Salvage {
+    /// Puts the embeddings in place of the records that refer to them, as the versions before 3
+    /// had them. One that does not pass its checksum is a damaged record.
+    fn read_embeddings(&mut self, folder: &Path) {
+        let mut readers: BTreeMap<SpaceId, Option<segment::SlotReader>> = BTreeMap::new();
+        let mut damaged = 0;
+        self.records.retain_mut(|(key, payload)| {
+            if Kind::of(key) != Some(Kind::Slot) {
+                return true;
+            }
+            let mut read = || {
+                let (space, id) = (keys::read_space(key)?, keys::read_image_id(key)?);
+                let slot = postcard::from_bytes(payload).ok()?;
+                let open = || segment::SlotReader::for_scan(&segments::path_in(folder, space)).ok();
+                let reader = readers.entry(space).or_insert_with(open).as_mut()?;
+                let components = reader.read(slot, id).ok()??.to_vec();
+                Some((keys::embedding(space, id), components))
+            };
+            let found = read();
+            damaged += u64::from(found.is_none());
+            found.map(|found| (*key, *payload) = found).is_some()
+        });
+        self.damaged += damaged;
+    }
 }
 
 /// The highest store number in the directory, whatever the manifest says.
@@ -149,7 +185,12 @@ fn refill(store: &Store, records: &[(Vec<u8>, Vec<u8>)]) -> Result<u64, StoreErr
     for batch in kept.chunks(BATCH_RECORDS) {
         store.write(|writer| {
             for (key, payload) in batch {
-                writer.put_raw(key, payload)?;
+                match (keys::read_space(key), keys::read_image_id(key)) {
+                    (Some(space), Some(id)) if Kind::of(key) == Some(Kind::Embedding) => {
+                        writer.put_components(space, id, payload)?;
+                    }
+                    _ => writer.put_raw(key, payload)?,
+                }
                 writer.state.take_number(key);
             }
             Ok::<(), StoreError>(())
@@ -182,25 +223,11 @@ impl State {
                 }
             }
             Some(Kind::Space) => {
-                if let Some(number) = key.get(1..3).and_then(|bytes| bytes.try_into().ok()) {
-                    self.next_space = self.next_space.max(u16::from_be_bytes(number) + 1);
+                if let Some(space) = keys::read_space(key) {
+                    self.next_space = self.next_space.max(space.0.saturating_add(1));
                 }
             }
             _ => {}
         }
     }
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<(), StoreError> {
-    std::fs::create_dir_all(to).map_err(StoreError::io("create", to))?;
-    for entry in std::fs::read_dir(from).map_err(StoreError::io("read", from))? {
-        let entry = entry.map_err(StoreError::io("read", from))?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if source.is_dir() {
-            copy_folder(&source, &target)?;
-        } else {
-            std::fs::copy(&source, &target).map_err(StoreError::io("copy", source))?;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A transaction: changes are gathered, then applied all or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,18 +18,23 @@ use crate::vector::Embedding;
 /// Reads through a writer see its own changes.
 pub struct Writer<'a> {
     store: &'a Store,
-    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    changes: Changes,
+    /// Spaces that embeddings were written to, which are to be synced.
+    spaces: BTreeSet<SpaceId>,
     pub(super) state: State,
 }
 
+/// What a transaction changes.
+pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
 impl<'a> Writer<'a> {
     pub(super) fn new(store: &'a Store, state: State) -> Self {
-        Self { store, changes: BTreeMap::new(), state }
+        Self { store, changes: Changes::new(), spaces: BTreeSet::new(), state }
     }
 
-    /// Gives the changes with the state that they lead to.
-    pub(super) fn finish(self) -> (BTreeMap<Vec<u8>, Option<Vec<u8>>>, State) {
-        (self.changes, self.state)
+    /// Gives the changes, the state that they lead to, and the spaces with new embeddings.
+    pub(super) fn finish(self) -> (Changes, State, BTreeSet<SpaceId>) {
+        (self.changes, self.state, self.spaces)
     }
 
     /// The number of the image with this content, if the store knows it.
@@ -63,22 +68,32 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// As for [`Writer::image_id`].
     pub fn has_embedding(&self, space: SpaceId, id: ImageId) -> Result<bool, StoreError> {
-        self.contains(&keys::embedding(space, id))
+        self.contains(&keys::slot(space, id))
     }
 
     /// Stores the embedding of an image in a space.
     ///
     /// # Errors
-    /// As for [`Writer::image_id`].
+    /// [`StoreError::Dimension`]; [`StoreError::Io`]; as for [`Writer::image_id`].
     pub fn put_embedding(
         &mut self,
         space: SpaceId,
         id: ImageId,
         embedding: &Embedding,
     ) -> Result<(), StoreError> {
-        let key = keys::embedding(space, id);
-        let value = codec::seal(&key, &embedding.to_f16_bytes());
-        self.put_bytes(key, Some(value))
+        self.put_components(space, id, &embedding.to_f16_bytes())
+    }
+
+    /// Stores an embedding in its stored form; its record refers to the slot it was written to.
+    pub(super) fn put_components(
+        &mut self,
+        space: SpaceId,
+        id: ImageId,
+        components: &[u8],
+    ) -> Result<(), StoreError> {
+        let slot = self.store.segments.append(space, id, components)?;
+        self.spaces.insert(space);
+        self.put(keys::slot(space, id), &slot)
     }
 
     /// Stores what was found at a location.
@@ -120,7 +135,7 @@ impl<'a> Writer<'a> {
     /// As for [`Writer::image_id`].
     pub fn remove_image(&mut self, id: ImageId, hash: &ContentHash) -> Result<(), StoreError> {
         for (space, _) in self.store.spaces()? {
-            self.put_bytes(keys::embedding(space, id), None)?;
+            self.put_bytes(keys::slot(space, id), None)?;
             self.remove_objects(space, id)?;
         }
         self.put_bytes(keys::prediction(id), None)?;
@@ -187,6 +202,27 @@ impl<'a> Writer<'a> {
         self.store.payloads(kind).collect()
     }
 
+    /// Keys of all records of a kind, as they were before this transaction.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub(super) fn keys(&self, kind: Kind) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.keys(kind).collect()
+    }
+
+    /// The payload of a record, as it was before this transaction.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub(super) fn payload(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.payload(key)
+    }
+
+    /// Takes a record away.
+    pub(super) fn remove(&mut self, key: Vec<u8>) -> Result<(), StoreError> {
+        self.put_bytes(key, None)
+    }
+
     /// Puts a value of any kind as it is; `repair` and migrations write records with it.
     pub(super) fn put_raw(&mut self, key: &[u8], payload: &[u8]) -> Result<(), StoreError> {
         let value = codec::seal(key, payload);
@@ -237,7 +273,7 @@ impl State {
         match Kind::of(key) {
             Some(Kind::Image) => Some(&mut self.counts.images),
             Some(Kind::Location) => Some(&mut self.counts.locations),
-            Some(Kind::Embedding) => Some(&mut self.counts.embeddings),
+            Some(Kind::Embedding | Kind::Slot) => Some(&mut self.counts.embeddings),
             Some(Kind::Label) => Some(&mut self.counts.labels),
             Some(Kind::Prediction) => Some(&mut self.counts.predictions),
             _ => None,

@@ -1,0 +1,49 @@
+//! `lookalike backup` and `lookalike restore`: the whole database aside, and back.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::args::{BackupArgs, GlobalArgs, RestoreArgs};
+use super::output::{Output, counted, path_text, shown};
+use super::{Outcome, locate, progress};
+
+#[derive(Serialize)]
+struct BackupLine {
+    backup: String,
+    records: u64,
+}
+
+pub(super) fn backup(
+    global: &GlobalArgs,
+    args: &BackupArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let directory = locate::existing(global.db.as_deref(), Path::new("."))?;
+    let bar = progress::bar("records", output.quiet);
+    bar.set_message("copying");
+    let copied = lookalike::store::backup(&directory, &args.target, &progress::on_counted(&bar));
+    bar.finish_and_clear();
+    let records = copied?;
+    if output.json {
+        output.object(&BackupLine { backup: path_text(&args.target), records })?;
+    } else {
+        output.line(format!("{} in {}", counted(records, "record"), shown(&args.target)))?;
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn restore(
+    global: &GlobalArgs,
+    args: &RestoreArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let directory = locate::for_indexing(global.db.as_deref(), Path::new("."))?;
+    let report = lookalike::store::restore(&args.backup, &directory, args.replace)?;
+    if output.json {
+        output.object(&report)?;
+    } else {
+        output.line(format!("{} restored to {}", report.records, shown(&directory)))?;
+    }
+    Ok(Outcome::Done)
+}
