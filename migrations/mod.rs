@@ -20,11 +20,11 @@ pub(crate) struct Migration {
 
 /// All steps, oldest first. The last one leads to `FORMAT_VERSION`.
 pub(crate) const MIGRATIONS: &[Migration] = &[
-        m0001_initial::MIGRATION,
-        m0002_position::MIGRATION,
-        m0003_objects::MIGRATION,
-        m0004_segments::MIGRATION,
-    ];
+    m0001_initial::MIGRATION,
+    m0002_position::MIGRATION,
+    m0003_objects::MIGRATION,
+    m0004_segments::MIGRATION,
+];
 
 #[cfg(test)]
 mod tests {
