@@ -229,8 +229,9 @@ mod tests {
         Manifest::empty(3).write(folder.path()).unwrap();
         let path = folder.path().join(FILE_NAME);
         let text = std::fs::read_to_string(&path).unwrap();
+        let version = format!("_version\": {FORMAT_VERSION}");
         for (old, new) in
-            [("\"generation\": 3", "\"generation\": 2"), ("_version\": 3", "_version\": 7")]
+            [("\"generation\": 3", "\"generation\": 2"), (version.as_str(), "_version\": 99")]
         {
             assert!(text.contains(old), "{text}");
             std::fs::write(&path, text.replace(old, new)).unwrap();
