@@ -82,6 +82,10 @@ pub(super) enum Command {
     Backup(BackupArgs),
     /// Put a backup in the place of the database
     Restore(RestoreArgs),
+    /// Write images, files, labels and embeddings for other programs
+    Export(ExportArgs),
+    /// Add what `lookalike export` wrote
+    Import(ImportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -441,6 +445,31 @@ pub(super) struct RestoreArgs {
     /// Remove the database that is there, once the backup has proved whole
     #[arg(long)]
     pub(super) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Folder to make
+    #[arg(value_name = "DIR")]
+    pub(super) target: PathBuf,
+    /// Where the embeddings go
+    #[arg(long, value_enum, default_value_t = ExportKind::Jsonl, value_name = "FORMAT")]
+    pub(super) format: ExportKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportKind {
+    /// Into the line of each image
+    Jsonl,
+    /// Into arrays for numpy, 16-bit floats
+    Npy,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// Folder that `lookalike export` made
+    #[arg(value_name = "DIR")]
+    pub(super) source: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod cluster;
 mod compact;
 mod detect;
 mod eval;
+mod export;
 mod gc;
 mod index;
 mod label;
@@ -85,6 +86,8 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Compact => compact::run(global, output),
         Command::Backup(args) => backup::backup(global, &args, output),
         Command::Restore(args) => backup::restore(global, &args, output),
+        Command::Export(args) => export::export(global, &args, output),
+        Command::Import(args) => export::import(global, &args, output),
         Command::Repair => verify::repair(global, output),
     }
 }

@@ -130,7 +130,11 @@ fn move_to(aside: tempfile::TempDir, target: &Path) -> Result<(), StoreError> {
     sync_folder(folder).map_err(StoreError::io("write", folder))
 }
 
-fn refuse_occupied(path: &Path, way_out: &'static str) -> Result<(), StoreError> {
+/// Refuses a path where anything is but an empty folder.
+///
+/// # Errors
+/// [`StoreError::Occupied`].
+pub(super) fn refuse_occupied(path: &Path, way_out: &'static str) -> Result<(), StoreError> {
     let is_free = match std::fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,

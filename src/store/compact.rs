@@ -55,7 +55,7 @@ impl Store {
 
         // Closed without a seal: should the last step fail, the old generation is read and
         // checked at the next opening.
-        self.db = None;
+        self.close_engine()?;
         let old = self.manifest();
         let generation = old.generation + 1;
         delete_generation(&directory, generation)?;

@@ -107,6 +107,16 @@ pub enum StoreError {
         /// What the user can do.
         way_out: &'static str,
     },
+    /// A file of an import cannot be understood.
+    #[error("cannot import line {line} of {path:?}: {reason}")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// Line of `images.jsonl`, from 1.
+        line: u64,
+        /// What was expected and what was found.
+        reason: String,
+    },
     /// An embedding does not have the dimension of its space.
     #[error("an embedding has {found} components, its space has {expected}")]
     Dimension {

@@ -16,6 +16,9 @@ use super::StoreError;
 /// A program may leave the panics of this thread out of its output.
 pub const GUARD_THREAD: &str = "lookalike-store-guard";
 
+/// The time that a transaction may take: a disk that is woken up, or busy with much else.
+const WRITE_LIMIT: Duration = Duration::from_secs(600);
+
 /// The time that an operation on a store of this size may take: far above what
 /// a slow disk needs (10 MB/s and half a minute), far below a user's patience.
 pub(super) fn limit(size_bytes: u64) -> Duration {
@@ -48,6 +51,21 @@ pub(super) fn run<T: Send + 'static>(
         }),
         Err(_) => Err(StoreError::TimedOut { path: store.to_owned(), limit }),
     }
+}
+
+/// Lets sled write on the guard thread: it panics when the disk does not take what it writes.
+///
+/// # Errors
+/// [`StoreError::Engine`] with what sled or the panic said; as for [`run`] when it hangs.
+pub(super) fn write(
+    store: &Path,
+    work: impl FnOnce() -> sled::Result<()> + Send + 'static,
+) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Engine { action: "written", source };
+    run(store, WRITE_LIMIT, move || match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| failed(Box::new(error))),
+        Err(panic) => Err(failed(panic_text(&*panic).into())),
+    })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -7,7 +7,10 @@ mod codec;
 mod compact;
 mod copy;
 mod error;
+mod exchange;
+mod export;
 mod guard;
+mod import;
 mod journal;
 mod keys;
 mod leftovers;
@@ -15,6 +18,7 @@ mod lock;
 mod manifest;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
+mod npy;
 mod objects;
 mod read;
 mod repair;
@@ -33,6 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use backup::{RestoreReport, backup, restore};
 pub use compact::{CompactReport, compact};
 pub use error::StoreError;
+pub use exchange::{ExchangeReport, ExportFormat};
 pub use guard::GUARD_THREAD;
 pub use journal::LabelEntry;
 pub use manifest::{Counts, FORMAT_VERSION, Manifest};
@@ -245,8 +250,11 @@ impl Store {
         }
         let key = keys::state();
         batch.insert(key.as_slice(), codec::encode(&key, &state)?);
-        self.db().apply_batch(batch).map_err(engine("written"))?;
-        self.db().flush().map_err(engine("flushed to the disk"))?;
+        let db = self.db().clone();
+        guard::write(&self.path, move || {
+            db.apply_batch(batch)?;
+            db.flush().map(drop)
+        })?;
         committed.manifest.format_version = state.format_version;
         committed.manifest.sequence = state.sequence;
         committed.manifest.counts = state.counts;
@@ -309,13 +317,30 @@ impl Store {
 
     /// Flushes, closes sled and seals its files.
     fn close(&mut self) -> Result<(), StoreError> {
-        let Some(db) = self.db.take() else { return Ok(()) };
-        db.flush().map_err(engine("flushed to the disk"))?;
-        drop(db);
+        if !self.close_engine()? {
+            return Ok(());
+        }
         let seal = seal::of(&self.path)?;
         let mut committed = self.committed();
         committed.manifest.sealed = Some(seal);
         committed.manifest.write(&self.directory)
+    }
+
+    /// Flushes and closes sled; `false` when it was closed already.
+    fn close_engine(&mut self) -> Result<bool, StoreError> {
+        let Some(db) = self.db.take() else { return Ok(false) };
+        let last = db.clone();
+        if let Err(error) = guard::write(&self.path, move || last.flush().map(drop)) {
+            // sled flushes once more when it is dropped, and panics if that fails: it is left
+            // behind instead.
+            std::mem::forget(db);
+            return Err(error);
+        }
+        guard::write(&self.path, move || {
+            drop(db);
+            Ok(())
+        })?;
+        Ok(true)
     }
 
     /// Closes the store, which dropping it does too, and says whether that went well.

@@ -69,11 +69,20 @@ impl Store {
     /// # Errors
     /// As for [`Store::image`].
     pub fn embedding(&self, space: SpaceId, id: ImageId) -> Result<Option<Embedding>, StoreError> {
+        let components = self.components(space, id)?;
+        components.map(|found| to_embedding(&keys::slot(space, id), &found)).transpose()
+    }
+
+    /// The stored form of the embedding of an image in a space.
+    pub(super) fn components(
+        &self,
+        space: SpaceId,
+        id: ImageId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let key = keys::slot(space, id);
         let Some(slot) = self.get(&key)? else { return Ok(None) };
-        let components =
-            self.segments.read(space, slot, id)?.ok_or_else(|| codec::damaged(&key))?;
-        to_embedding(&key, &components).map(Some)
+        let found = self.segments.read(space, slot, id)?;
+        found.ok_or_else(|| codec::damaged(&key)).map(Some)
     }
 
     /// Whether an image has an embedding in a space.
@@ -182,6 +191,14 @@ impl Store {
         self.scan(Kind::Prediction.prefix().to_vec(), |key, value| {
             Some((keys::read_image_id(key)?, codec::decode(key, value)))
         })
+    }
+
+    /// The label that the forest gave an image.
+    ///
+    /// # Errors
+    /// As for [`Store::image`].
+    pub fn prediction(&self, id: ImageId) -> Result<Option<Prediction>, StoreError> {
+        self.get(&keys::prediction(id))
     }
 
     /// The trained forest as it was stored.

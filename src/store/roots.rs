@@ -82,33 +82,39 @@ struct Written {
 /// A path as text where it is text, else as its bytes.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum WrittenPath {
+pub(super) enum WrittenPath {
     Text(String),
     Bytes(Vec<u8>),
 }
 
+impl From<WrittenPath> for Location {
+    fn from(path: WrittenPath) -> Self {
+        Self::from_bytes(match path {
+            WrittenPath::Text(text) => text.into_bytes(),
+            WrittenPath::Bytes(bytes) => bytes,
+        })
+    }
+}
+
+impl From<&Location> for WrittenPath {
+    fn from(location: &Location) -> Self {
+        match std::str::from_utf8(location.as_bytes()) {
+            Ok(text) => Self::Text(text.to_owned()),
+            Err(_) => Self::Bytes(location.as_bytes().to_vec()),
+        }
+    }
+}
+
 impl From<Written> for Roots {
     fn from(written: Written) -> Self {
-        let read = |paths: Vec<WrittenPath>| {
-            let bytes = paths.into_iter().map(|path| match path {
-                WrittenPath::Text(text) => text.into_bytes(),
-                WrittenPath::Bytes(bytes) => bytes,
-            });
-            bytes.map(Location::from_bytes).collect()
-        };
+        let read = |paths: Vec<WrittenPath>| paths.into_iter().map(Location::from).collect();
         Self { folders: read(written.folders), volumes: read(written.volumes) }
     }
 }
 
 impl From<Roots> for Written {
     fn from(roots: Roots) -> Self {
-        let write = |places: BTreeSet<Location>| {
-            let paths = places.iter().map(|place| match std::str::from_utf8(place.as_bytes()) {
-                Ok(text) => WrittenPath::Text(text.to_owned()),
-                Err(_) => WrittenPath::Bytes(place.as_bytes().to_vec()),
-            });
-            paths.collect()
-        };
+        let write = |places: BTreeSet<Location>| places.iter().map(WrittenPath::from).collect();
         Self { folders: write(roots.folders), volumes: write(roots.volumes) }
     }
 }

@@ -1,0 +1,81 @@
+//! What `export` writes and `import` reads: one JSON object a line, and arrays for numpy.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::roots::WrittenPath;
+use crate::record::{ContentHash, FileStamp, ImageRecord, Prediction, Space, SpaceId};
+
+/// How the components of embeddings are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// As numbers in the line of their image.
+    Jsonl,
+    /// As rows of `embeddings-<space>.npy`, 16-bit floats.
+    Npy,
+}
+
+/// What was exported or imported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ExchangeReport {
+    /// Images.
+    pub images: u64,
+    /// Embeddings of all spaces.
+    pub embeddings: u64,
+    /// Labels of the user.
+    pub labels: u64,
+}
+
+/// One line of `images.jsonl`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Line {
+    /// Before the images that have embeddings in it.
+    Space { number: u16, space: Space },
+    /// An image with all that is known of it.
+    Image(Box<ImageLine>),
+    /// A file that could not be read.
+    Failed { path: WrittenPath, reason: String, reader_version: u32, stamp: FileStamp },
+    /// A label for content that is not here (any more).
+    Label { image: ContentHash, label: String },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ImageLine {
+    pub(super) image: ImageRecord,
+    pub(super) places: Vec<Place>,
+    pub(super) label: Option<String>,
+    pub(super) prediction: Option<Prediction>,
+    pub(super) embeddings: Vec<EmbeddingLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Place {
+    pub(super) path: WrittenPath,
+    pub(super) missing: bool,
+    pub(super) stamp: FileStamp,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EmbeddingLine {
+    /// As a line before this one numbers it.
+    pub(super) space: u16,
+    #[serde(flatten)]
+    pub(super) components: Components,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Components {
+    Values(Vec<f32>),
+    Row(u64),
+}
+
+pub(super) fn lines_path(folder: &Path) -> PathBuf {
+    folder.join("images.jsonl")
+}
+
+pub(super) fn array_path(folder: &Path, space: SpaceId) -> PathBuf {
+    folder.join(format!("embeddings-{}.npy", space.0))
+}

@@ -1,0 +1,67 @@
+//! `export` and `import`: what comes back is what went out, and bad files are named.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod common;
+
+use common::{content, folder_with, run, run_json, run_ok, stderr};
+
+#[test]
+fn an_exported_database_comes_back_in_both_formats() {
+    let folder = folder_with(&["tools", "fish"]);
+    std::fs::write(folder.path().join("broken.jpg"), b"\xff\xd8\xff\xe0 no more").unwrap();
+    common::age(&folder.path().join("broken.jpg"));
+    run_ok(folder.path(), &["index", "--no-detect"]);
+    run_ok(folder.path(), &["label", "add", "fish", "fish/goldfish.webp"]);
+    let expected = content(folder.path());
+    for format in ["jsonl", "npy"] {
+        let export = ["export", "--format", format, format];
+        let report = run_json(folder.path(), &export).remove(0);
+        assert_eq!(report, serde_json::json!({"images": 4, "embeddings": 4, "labels": 1}));
+        assert_eq!(run(folder.path(), &export).status.code(), Some(2), "never overwrites");
+        let database = folder.path().join(".lookalike");
+        std::fs::remove_dir_all(&database).unwrap();
+        assert_eq!(run_json(folder.path(), &["import", format]).remove(0), report);
+        assert_eq!(content(folder.path()), expected, "{format}");
+        run_ok(folder.path(), &["verify"]);
+        // Once more changes nothing.
+        run_ok(folder.path(), &["import", format]);
+        assert_eq!(content(folder.path()), expected, "{format} twice");
+    }
+    assert_eq!(run_json(folder.path(), &["index", "--no-detect"])[0]["embedded"], 0);
+}
+
+#[test]
+fn files_that_no_export_wrote_are_refused_with_the_line() {
+    let folder = folder_with(&["fish"]);
+    run_ok(folder.path(), &["index", "--no-detect"]);
+    run_ok(folder.path(), &["export", "--format", "npy", "out"]);
+    let lines = folder.path().join("out/images.jsonl");
+    let array = folder.path().join("out/embeddings-1.npy");
+    let (text, bytes) = (std::fs::read_to_string(&lines).unwrap(), std::fs::read(&array).unwrap());
+    let refused = |expected: &str| {
+        let output = run(folder.path(), &["import", "out"]);
+        assert_eq!(output.status.code(), Some(2), "{expected}");
+        let said = stderr(&output);
+        assert!(said.contains(expected) && !said.contains("panicked"), "{said}");
+    };
+    std::fs::write(&lines, text.replace("\"row\":0", "\"row\":7")).unwrap();
+    refused("there is no row 7");
+    std::fs::write(&lines, text.replace("\"number\":1", "\"number\":2")).unwrap();
+    refused("no line before it describes space 1");
+    std::fs::write(&lines, &text[..text.len() / 2]).unwrap();
+    refused("line 2");
+    std::fs::write(&lines, &text).unwrap();
+    let mut infinite = bytes.clone();
+    let end = infinite.len();
+    infinite[end - 1] = 0x7c;
+    infinite[end - 2] = 0;
+    std::fs::write(&array, infinite).unwrap();
+    refused("line 2");
+    std::fs::write(&array, &bytes[..bytes.len() - 1]).unwrap();
+    refused("cannot read");
+    std::fs::write(&array, b"\x93NUMPY").unwrap();
+    refused("cannot read");
+    std::fs::write(&array, bytes).unwrap();
+    run_ok(folder.path(), &["import", "out"]);
+}
