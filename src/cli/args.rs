@@ -1,11 +1,17 @@
 //! What can be typed: flags and subcommands, nothing resolved yet.
 
+mod maintenance;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use lookalike::inference::{InstructionSet, Model, Precision};
 use lookalike::query::{Moment, Near};
 use lookalike::record::{BoundingBox, Position};
+
+pub(super) use maintenance::{
+    BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
+};
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -118,23 +124,6 @@ pub(super) struct WatchArgs {
     pub(super) walk: WalkArgs,
     #[command(flatten)]
     pub(super) objects: DetectorArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RootsArgs {
-    /// Forget this folder, which will not come back
-    #[arg(long, value_name = "DIR")]
-    pub(super) forget: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct GcArgs {
-    /// Only show what would be removed from the database; so without --apply
-    #[arg(long, conflicts_with = "apply")]
-    pub(super) dry_run: bool,
-    /// Remove it; no file is touched
-    #[arg(long)]
-    pub(super) apply: bool,
 }
 
 #[derive(Debug, Args)]
@@ -421,55 +410,6 @@ pub(super) struct EmbedArgs {
     /// Image files; `-` reads one from standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub(super) images: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyArgs {
-    /// Images that query the index to measure its recall
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub(super) queries: usize,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct BackupArgs {
-    /// Folder to make; it is a database directory itself
-    #[arg(value_name = "DIR")]
-    pub(super) target: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct RestoreArgs {
-    /// Folder that `lookalike backup` made
-    #[arg(value_name = "DIR")]
-    pub(super) backup: PathBuf,
-    /// Remove the database that is there, once the backup has proved whole
-    #[arg(long)]
-    pub(super) replace: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ExportArgs {
-    /// Folder to make
-    #[arg(value_name = "DIR")]
-    pub(super) target: PathBuf,
-    /// Where the embeddings go
-    #[arg(long, value_enum, default_value_t = ExportKind::Jsonl, value_name = "FORMAT")]
-    pub(super) format: ExportKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ExportKind {
-    /// Into the line of each image
-    Jsonl,
-    /// Into arrays for numpy, 16-bit floats
-    Npy,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ImportArgs {
-    /// Folder that `lookalike export` made
-    #[arg(value_name = "DIR")]
-    pub(super) source: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,71 @@
+//! Arguments of the commands that look after a database and its folders.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RootsArgs {
+    /// Forget this folder, which will not come back
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) forget: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct GcArgs {
+    /// Only show what would be removed from the database; so without --apply
+    #[arg(long, conflicts_with = "apply")]
+    pub(in crate::cli) dry_run: bool,
+    /// Remove it; no file is touched
+    #[arg(long)]
+    pub(in crate::cli) apply: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyArgs {
+    /// Images that query the index to measure its recall
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(in crate::cli) queries: usize,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BackupArgs {
+    /// Folder to make; it is a database directory itself
+    #[arg(value_name = "DIR")]
+    pub(in crate::cli) target: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RestoreArgs {
+    /// Folder that `lookalike backup` made
+    #[arg(value_name = "DIR")]
+    pub(in crate::cli) backup: PathBuf,
+    /// Remove the database that is there, once the backup has proved whole
+    #[arg(long)]
+    pub(in crate::cli) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ExportArgs {
+    /// Folder to make
+    #[arg(value_name = "DIR")]
+    pub(in crate::cli) target: PathBuf,
+    /// Where the embeddings go
+    #[arg(long, value_enum, default_value_t = ExportKind::Jsonl, value_name = "FORMAT")]
+    pub(in crate::cli) format: ExportKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ExportKind {
+    /// Into the line of each image
+    Jsonl,
+    /// Into arrays for numpy, 16-bit floats
+    Npy,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ImportArgs {
+    /// Folder that `lookalike export` made
+    #[arg(value_name = "DIR")]
+    pub(in crate::cli) source: PathBuf,
+}
