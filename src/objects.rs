@@ -3,12 +3,19 @@
 //! `ingest` stores what this finds, and queries ask with what it finds on a given image: both must
 //! look in the same way.
 
+mod average_precision;
+mod coco;
+
+pub use average_precision::{AveragePrecision, Judged, Truth, average_precision};
+pub use coco::{AnnotatedImage, CocoError, ExportedImage, read_annotations, write_annotations};
+
 use crate::imaging::{self, DecodeLimits, DecodedImage, ImagingError};
 use crate::inference::{Detector, Encoder, InferenceError, Suppressed, Suppression};
 use crate::record::{BoundingBox, Detection, Space};
 use crate::vector::Embedding;
 
-/// Surroundings that are embedded with an object, on each side in parts of its size.
+/// Surroundings that are embedded with an object, on each side in parts of its size: measured by
+/// `examples/object_context.rs`, with the figures in `docs/architecture.md`.
 pub const MARGIN: f32 = 0.1;
 
 /// Objects of an image that are kept.

@@ -189,6 +189,9 @@ pub(super) struct SearchArgs {
     /// Weights of the detector for --object, a file of YOLOX [default: NanoDet, in the program]
     #[arg(long, value_name = "FILE")]
     pub(super) detector: Option<PathBuf>,
+    /// Write a picture of query and first hit that shows what of them is alike, as PNG
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["object", "crop"])]
+    pub(super) explain: Option<PathBuf>,
     /// Scan exactly even if there is a graph
     #[arg(long)]
     pub(super) exact: bool,
@@ -413,10 +416,36 @@ pub(super) struct EmbedArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct EvalArgs {
     /// Folder whose sub-folders are the classes; indexed first if need be
-    #[arg(value_name = "DIR")]
-    pub(super) folder: PathBuf,
+    #[arg(value_name = "DIR", required = true)]
+    pub(super) folder: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) what: Option<EvalCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EvalCommand {
+    /// Measure a detector: average precision as COCO defines it
+    Detection(EvalDetectionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalDetectionArgs {
+    /// Annotations of people, such as instances_val2017.json
+    #[arg(long, value_name = "FILE")]
+    pub(super) coco: PathBuf,
+    /// Folder of the images [default: that of the annotations]
+    #[arg(long, value_name = "DIR")]
+    pub(super) images: Option<PathBuf>,
+    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// [default: NanoDet, in the program]
+    #[arg(long, value_name = "FILE")]
+    pub(super) detector: Option<PathBuf>,
+    /// Overlap from which a box is suppressed by a surer one of its class
+    #[arg(long, value_name = "IOU", default_value_t = 0.65, value_parser = parse_share)]
+    pub(super) max_overlap: f32,
 }
 
 fn parse_interval(text: &str) -> Result<f64, String> {
@@ -465,6 +494,10 @@ pub(super) struct BenchArgs {
     /// Its weights, a safetensors file [default: those in the program]
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
+    /// Time a detector instead, on one image at a time: that in the program, or that of a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["model", "weights", "precision", "batch"])]
+    pub(super) detector: Option<PathBuf>,
     /// Numbers that convolutions are computed in: f32 or int8
     #[arg(long, value_name = "NAME", default_value = "int8", env = PRECISION_VARIABLE, value_parser = precision)]
     pub(super) precision: Precision,

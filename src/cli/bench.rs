@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use ignore::WalkBuilder;
-use lookalike::imaging::{DecodeLimits, decode_at_least, is_image_start, side_needed_px, squash};
-use lookalike::inference::{Calibration, Cnn, Compute, Encoder, InstructionSet, Precision};
+use lookalike::imaging::{
+    DecodeLimits, decode_at_least, fit, is_image_start, side_needed_px, squash,
+};
+use lookalike::inference::{
+    Calibration, Cnn, CnnDetector, Compute, Detector, Encoder, InferenceError, InstructionSet,
+    Precision, StepTime,
+};
 use lookalike::pixels::Pixels;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -51,8 +56,62 @@ struct Reading {
     whole_images_per_second: f64,
 }
 
+/// A detector's time as `--json` prints it.
+#[derive(Serialize)]
+struct DetectorReport {
+    model: &'static str,
+    instruction_set: &'static str,
+    threads: usize,
+    /// Median of network and post-processing.
+    detect_ms_per_image: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Step>,
+}
+
+/// Times a detector; an empty path stands for the one in the program.
+fn run_detector(
+    file: &Path,
+    args: &BenchArgs,
+    budget: Duration,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let set = args.instruction_set.unwrap_or_else(InstructionSet::detect);
+    let detector = if file.as_os_str().is_empty() {
+        CnnDetector::embedded_on(set)?
+    } else {
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
+        CnnDetector::load(&bytes, set)?
+    };
+    let side = detector.input_side_px();
+    let image = noise(side, 0);
+    let input = fit(&image, (side, side), side, detector.fitting());
+    let rules = detector.rules();
+    let time = median(budget, || detector.detect(&input, &rules).map(drop))?;
+    let report = DetectorReport {
+        model: detector.model().name(),
+        instruction_set: set.name(),
+        threads: rayon::current_num_threads(),
+        detect_ms_per_image: time.as_secs_f64() * 1e3,
+        steps: if args.profile { profile(|| detector.profile(&image))? } else { Vec::new() },
+    };
+    if output.json {
+        output.object(&report)?;
+    } else {
+        let DetectorReport { model, threads, detect_ms_per_image, .. } = report;
+        output
+            .line(format!("{model}, threads: {threads}, {detect_ms_per_image:.2} ms an image"))?;
+        if !report.steps.is_empty() {
+            print_steps(&report.steps, output)?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
 pub(super) fn run(args: &BenchArgs, output: &Output) -> anyhow::Result<Outcome> {
     let budget = Duration::try_from_secs_f64(args.seconds).context("--seconds is out of range")?;
+    if let Some(file) = &args.detector {
+        return run_detector(file, args, budget, output);
+    }
     let side = args.model.input_side_px();
     let files = if args.encode_only { Vec::new() } else { read_files(args)? };
     let inputs = if files.is_empty() {
@@ -77,7 +136,7 @@ pub(super) fn run(args: &BenchArgs, output: &Output) -> anyhow::Result<Outcome> 
         encode_ms_per_image,
         encode_images_per_second: 1e3 / encode_ms_per_image,
         reading,
-        steps: if args.profile { profile(&encoder, &batch[0])? } else { Vec::new() },
+        steps: if args.profile { profile(|| encoder.profile(&batch[0]))? } else { Vec::new() },
     };
     print(&report, output)?;
     Ok(Outcome::Done)
@@ -169,10 +228,10 @@ fn median<E>(budget: Duration, work: impl Fn() -> Result<(), E>) -> Result<Durat
 /// Runs whose least time counts, step by step.
 const PROFILE_RUNS: usize = 20;
 
-fn profile(encoder: &Cnn, image: &Pixels) -> anyhow::Result<Vec<Step>> {
-    let mut best = encoder.profile(image)?;
+fn profile(run: impl Fn() -> Result<Vec<StepTime>, InferenceError>) -> anyhow::Result<Vec<Step>> {
+    let mut best = run()?;
     for _ in 1..PROFILE_RUNS {
-        for (best, step) in best.iter_mut().zip(encoder.profile(image)?) {
+        for (best, step) in best.iter_mut().zip(run()?) {
             best.time = best.time.min(step.time);
         }
     }

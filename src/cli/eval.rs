@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use anyhow::Context;
 use lookalike::{Database, IndexOptions, Search};
 use serde::Serialize;
 
-use super::args::{EvalArgs, GlobalArgs};
+use super::args::{EvalArgs, EvalCommand, GlobalArgs};
 use super::output::Output;
-use super::{Outcome, index, locate, progress, session};
+use super::{Outcome, eval_detection, index, locate, progress, session};
 
 /// Ranks at which precision is measured.
 const RANKS: [usize; 3] = [1, 5, 10];
@@ -27,8 +28,12 @@ pub(super) fn run(
     args: &EvalArgs,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    let directory = locate::for_indexing(global.db.as_deref(), &args.folder)?;
-    let folder = locate::absolute(&args.folder)?;
+    if let Some(EvalCommand::Detection(args)) = &args.what {
+        return eval_detection::run(args, output);
+    }
+    let folder = args.folder.as_deref().context("give a folder")?;
+    let directory = locate::for_indexing(global.db.as_deref(), folder)?;
+    let folder = locate::absolute(folder)?;
     progress::listen_for_interrupt()?;
     let database = Database::create(&directory, session::encoder()?)?;
     let folders = [folder.clone()];

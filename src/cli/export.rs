@@ -6,18 +6,19 @@ use lookalike::store::{ExchangeReport, ExportFormat, Store};
 
 use super::args::{ExportArgs, ExportKind, GlobalArgs, ImportArgs};
 use super::output::{Output, counted};
-use super::{Outcome, locate, progress};
+use super::{Outcome, export_objects, locate, progress};
 
 pub(super) fn export(
     global: &GlobalArgs,
     args: &ExportArgs,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    let store = Store::open(&locate::existing(global.db.as_deref(), Path::new("."))?)?;
     let format = match args.format {
         ExportKind::Jsonl => ExportFormat::Jsonl,
         ExportKind::Npy => ExportFormat::Npy,
+        ExportKind::Coco => return export_objects::run(global, &args.target, output),
     };
+    let store = Store::open(&locate::existing(global.db.as_deref(), Path::new("."))?)?;
     let bar = progress::bar("images", output.quiet);
     bar.set_message("exporting");
     let report = store.export(&args.target, format, &progress::on_counted(&bar));

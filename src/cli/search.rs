@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::args::{GlobalArgs, Over, SearchArgs};
 use super::detect::ObjectLine;
 use super::output::{Output, path_text, shown, with_raws};
-use super::{Outcome, index, locate, progress, session};
+use super::{Outcome, explain, index, locate, progress, session};
 
 /// A hit as `--json` prints it.
 #[derive(Serialize)]
@@ -55,6 +55,9 @@ pub(super) fn run(
         (None, None) => bail!("give an image to search for"),
     };
     print(&database, &hits, args.files_only, output)?;
+    if let (Some(target), Some(hit)) = (&args.explain, hits.first()) {
+        explain::write(&database, args, hit, target)?;
+    }
     if hits.is_empty() {
         output.note("nothing found");
         return Ok(Outcome::Nothing);

@@ -1,4 +1,4 @@
-//! Boxes with their names drawn on an image, and images written as PNG.
+//! What is drawn on images for people: boxes with their names, heat maps; and PNG files of it.
 
 use std::io::Cursor;
 
@@ -43,6 +43,65 @@ pub fn draw_box(pixels: &mut Pixels, bounds: &BoundingBox, text: &str, color: us
     canvas.fill([left, top, (left + line).min(right), bottom], color);
     canvas.fill([right.saturating_sub(line).max(left), top, right, bottom], color);
     canvas.label((left, top), text, scale, color);
+}
+
+/// Lays a heat map over an image: `values` of `side` x `side` positions, from 0 to `greatest`.
+///
+/// What is cold darkens and loses its color; what is hot turns red.
+pub fn draw_heat(pixels: &mut Pixels, side: usize, values: &[f32], greatest: f32) {
+    let (width, height) = (pixels.width_px() as usize, pixels.height_px() as usize);
+    let at = |y: usize, x: usize| {
+        let value = values.get(y * side + x).copied().unwrap_or(0.0);
+        (value / greatest.max(f32::MIN_POSITIVE)).clamp(0.0, 1.0)
+    };
+    // The position before a pixel, the one after it, and the share of the second.
+    let between = |index: usize, length: usize| {
+        let place = (index as f32 + 0.5) / length as f32 * side as f32 - 0.5;
+        let place = place.clamp(0.0, (side - 1) as f32);
+        (place as usize, (place as usize + 1).min(side - 1), place.fract())
+    };
+    for y in 0..height {
+        let (top, bottom, low) = between(y, height);
+        for x in 0..width {
+            let (left, right, far) = between(x, width);
+            let above = at(top, left) * (1.0 - far) + at(top, right) * far;
+            let below = at(bottom, left) * (1.0 - far) + at(bottom, right) * far;
+            let heat = above * (1.0 - low) + below * low;
+            let start = (y * width + x) * 3;
+            let rgb = &mut pixels.rgb_mut()[start..start + 3];
+            let grey = rgb.iter().map(|value| f32::from(*value)).sum::<f32>() / 3.0;
+            let [red, green, blue] = warm(heat);
+            for (value, color) in rgb.iter_mut().zip([red, green, blue]) {
+                *value = (0.45 * grey + 0.55 * color) as u8;
+            }
+        }
+    }
+}
+
+/// From dark blue over green and yellow to red.
+fn warm(heat: f32) -> [f32; 3] {
+    let ramp = |centre: f32| (1.5 - (4.0 * heat - centre).abs()).clamp(0.0, 1.0) * 255.0;
+    [ramp(3.0), ramp(2.0), ramp(1.0)]
+}
+
+/// Puts two images side by side, the second brought to the height of the first, with a white gap.
+#[must_use]
+pub fn beside(left: &Pixels, right: &Pixels) -> Pixels {
+    const GAP_PX: u32 = 8;
+    let height_px = left.height_px();
+    let across = u64::from(right.width_px()) * u64::from(height_px);
+    let across_px = (across / u64::from(right.height_px())).clamp(1, 8192) as u32;
+    let right = super::resize::resized(right, across_px, height_px);
+    let width_px = left.width_px() + GAP_PX + across_px;
+    let row_bytes = |image: &Pixels| image.width_px() as usize * 3;
+    let mut rgb = Vec::with_capacity(width_px as usize * height_px as usize * 3);
+    let rows = left.rgb().chunks_exact(row_bytes(left));
+    for (one, other) in rows.zip(right.rgb().chunks_exact(row_bytes(&right))) {
+        rgb.extend_from_slice(one);
+        rgb.extend_from_slice(&[255; GAP_PX as usize * 3]);
+        rgb.extend_from_slice(other);
+    }
+    Pixels::from_rgb(width_px, height_px, rgb).expect("three bytes for each pixel")
 }
 
 /// Writes an image as a PNG file.
@@ -134,6 +193,20 @@ mod tests {
             }
         }
         draw_box(&mut black(1, 1), &BoundingBox::new(0.0, 0.0, 1.0, 1.0), "dog", 0);
+    }
+
+    #[test]
+    fn heat_is_red_where_it_is_greatest_and_blue_where_there_is_none() {
+        let mut pixels = black(80, 40);
+        draw_heat(&mut pixels, 2, &[0.0, 0.5, 0.0, 0.0], 0.5);
+        let (hot, cold) = (pixel(&pixels, 79, 0), pixel(&pixels, 0, 39));
+        assert!(hot[0] > hot[1] && hot[0] > hot[2], "{hot:?}");
+        assert!(cold[2] > cold[0] && cold[2] > cold[1], "{cold:?}");
+        let pair = beside(&pixels, &black(10, 20));
+        assert_eq!((pair.width_px(), pair.height_px()), (80 + 8 + 20, 40));
+        assert_eq!(pixel(&pair, 79, 0), hot);
+        assert_eq!(pixel(&pair, 84, 20), [255; 3]);
+        draw_heat(&mut pixels, 1, &[f32::NAN], 0.0);
     }
 
     #[test]

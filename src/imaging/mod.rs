@@ -25,7 +25,7 @@ mod sample;
 mod tiff;
 
 pub use decode::{DecodedImage, ImageHeader, decode, decode_at_least, probe};
-pub use draw::{draw_box, encode_png};
+pub use draw::{beside, draw_box, draw_heat, encode_png};
 pub use error::ImagingError;
 pub use exif::{CaptureTime, ExifSummary, read_exif};
 pub use format::{ImageFormat, is_image_start};

@@ -24,6 +24,11 @@ pub fn squash(pixels: &Pixels, side_px: u32) -> Pixels {
     resize(&view(pixels), side_px, side_px)
 }
 
+/// Resizes an image to any size, at least one pixel.
+pub(super) fn resized(pixels: &Pixels, width_px: u32, height_px: u32) -> Pixels {
+    resize(&view(pixels), width_px, height_px)
+}
+
 /// Brings a whole image of `width_px` x `height_px`, of which `pixels` may be a reduced copy, to the
 /// square that a detector takes, with the filter of Pillow's `BILINEAR`.
 ///

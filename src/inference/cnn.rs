@@ -8,7 +8,7 @@ use super::cpu::{InstructionSet, Output, Plan, Precision};
 use super::engine::{Engine, Forward};
 use super::models::Model;
 use super::weights::Weights;
-use super::{Encoder, InferenceError, classes};
+use super::{Encoder, FeatureMap, InferenceError, classes};
 use crate::pixels::{Pixels, READING};
 use crate::record::Space;
 use crate::vector::Embedding;
@@ -193,6 +193,13 @@ impl Encoder for Cnn {
             .collect()
     }
 
+    fn feature_map(&self, input: &Pixels) -> Result<Option<FeatureMap>, InferenceError> {
+        self.model.check_size(input)?;
+        let threads = rayon::current_num_threads().min(TEAM_MAX);
+        let grid = self.engine.run_all(input.rgb(), threads).pop();
+        Ok(grid.map(|grid| FeatureMap { side: grid.side, values: grid.values }))
+    }
+
     fn class_names(&self) -> &[String] {
         &self.class_names
     }
@@ -225,6 +232,29 @@ mod tests {
         let probabilities = softmax(vec![1000.0, 999.0, -1000.0]);
         assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         assert!((probabilities[0] - 0.7310586).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_shares_of_the_positions_add_up_to_the_cosine() {
+        let encoder = Cnn::embedded().unwrap();
+        let side = encoder.input_side_px();
+        let picture = |seed: u32| {
+            let bytes = (0..side * side * 3).map(|at| ((at / 50 * seed) % 251) as u8).collect();
+            Pixels::from_rgb(side, side, bytes).unwrap()
+        };
+        let (one, other) = (picture(7), picture(31));
+        let embeddings = encoder.embed(&[one.clone(), other]).unwrap();
+        let map = encoder.feature_map(&one).unwrap().unwrap();
+        assert_eq!((map.side, map.values.len()), (7, 49 * 1280));
+        for embedding in &embeddings {
+            let shares = map.shares(embedding);
+            let sum: f32 = shares.iter().sum();
+            let cosine = embeddings[0].cosine(embedding).unwrap();
+            assert!((sum - cosine).abs() < 1e-4, "{sum} {cosine}");
+            assert!(shares.iter().all(|share| *share >= 0.0));
+        }
+        let short = Embedding::normalize(vec![1.0; 3]).unwrap();
+        assert!(map.shares(&short).is_empty());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub use detection::{
     COCO_CLASSES, CnnDetector, CocoClass, Detector, DetectorModel, Suppressed, Suppression,
     SuppressionCounts, suppress,
 };
-pub use encoder::Encoder;
+pub use encoder::{Encoder, FeatureMap};
 pub use error::InferenceError;
 pub use models::Model;
 pub use profile::StepTime;

@@ -11,8 +11,8 @@ pub(super) type ValueId = usize;
 pub(super) struct Network {
     pub(super) input: Input,
     pub(super) layers: Vec<Layer>,
-    /// What it gives. Of an encoder: the pooled features that an embedding is made of, then one
-    /// logit for each class.
+    /// What it gives. Of an encoder: the pooled features that an embedding is made of; one logit for
+    /// each class; the features before they are pooled.
     pub(super) outputs: Vec<ValueId>,
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::InferenceError;
 use super::cnn::Cnn;
-use super::cpu::Output;
+use super::cpu::{Output, Plan};
+use super::summary::LayerSummary;
 use crate::pixels::Pixels;
 
 /// One step of a compiled network: a layer, or several that were fused.
@@ -32,17 +33,27 @@ impl Cnn {
         self.model().check_size(image)?;
         let layers = self.model().layers()?;
         let last = self.plan().last_layer(Output::Features);
-        let mut begin = 0;
-        let steps = self.plan().profile(image.rgb(), last).into_iter().map(|(last, kind, time)| {
-            let computed = &layers[begin..=last];
-            begin = last + 1;
-            StepTime {
-                layer: layers[last].name.clone(),
-                kind,
-                multiply_adds: computed.iter().map(|layer| layer.multiply_adds).sum(),
-                time,
-            }
-        });
-        Ok(steps.collect())
+        Ok(steps(self.plan(), &layers, image, last))
     }
+}
+
+/// Times the steps of a plan as far as a layer.
+pub(super) fn steps(
+    plan: &Plan,
+    layers: &[LayerSummary],
+    image: &Pixels,
+    last: usize,
+) -> Vec<StepTime> {
+    let mut begin = 0;
+    let steps = plan.profile(image.rgb(), last).into_iter().map(|(last, kind, time)| {
+        let computed = &layers[begin..=last];
+        begin = last + 1;
+        StepTime {
+            layer: layers[last].name.clone(),
+            kind,
+            multiply_adds: computed.iter().map(|layer| layer.multiply_adds).sum(),
+            time,
+        }
+    });
+    steps.collect()
 }

@@ -47,20 +47,22 @@ pub(in crate::cli) struct RestoreArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// Folder to make
-    #[arg(value_name = "DIR")]
+    /// Folder to make; with --format coco a file
+    #[arg(value_name = "TARGET")]
     pub(in crate::cli) target: PathBuf,
-    /// Where the embeddings go
+    /// What is written
     #[arg(long, value_enum, default_value_t = ExportKind::Jsonl, value_name = "FORMAT")]
     pub(in crate::cli) format: ExportKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum ExportKind {
-    /// Into the line of each image
+    /// Everything but objects, a line for each image with its embedding
     Jsonl,
-    /// Into arrays for numpy, 16-bit floats
+    /// The same, the embeddings in arrays for numpy, 16-bit floats
     Npy,
+    /// The objects, as annotations of COCO: one JSON file of images, objects and classes
+    Coco,
 }
 
 #[derive(Debug, Args)]

@@ -7,8 +7,10 @@ use crate::inference::engine::Engine;
 use crate::inference::models::{nanodet, yolox};
 use crate::inference::network::Network;
 use crate::inference::onnx::{self, OnnxConvolutions};
+use crate::inference::profile::{self, StepTime};
+use crate::inference::summary::{LayerSummary, summarise};
 use crate::inference::weights::Weights;
-use crate::pixels::{Fitted, Fitting};
+use crate::pixels::{Fitted, Fitting, Pixels};
 use crate::record::Detection;
 
 /// The most threads that work on one image together.
@@ -92,6 +94,7 @@ pub struct CnnDetector {
     model: DetectorModel,
     identity: String,
     class_names: Vec<String>,
+    layers: Vec<LayerSummary>,
     engine: Engine,
 }
 
@@ -137,8 +140,34 @@ impl CnnDetector {
             model,
             identity,
             class_names: COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
+            layers: summarise(&network),
             engine: Engine::new(plan),
         })
+    }
+
+    /// The layers in the order in which they run.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerSummary] {
+        &self.layers
+    }
+
+    /// Times the steps of a run on one thread; the image is run once to warm up, and once to
+    /// measure.
+    ///
+    /// # Errors
+    /// [`InferenceError::InputSize`] when the image has another size than the network takes.
+    pub fn profile(&self, image: &Pixels) -> Result<Vec<StepTime>, InferenceError> {
+        self.check_size(image)?;
+        Ok(profile::steps(self.engine.plan(), &self.layers, image, self.layers.len()))
+    }
+
+    fn check_size(&self, image: &Pixels) -> Result<(), InferenceError> {
+        let (width_px, height_px) = (image.width_px(), image.height_px());
+        let expected = self.input_side_px();
+        match (width_px, height_px) == (expected, expected) {
+            true => Ok(()),
+            false => Err(InferenceError::InputSize { expected, width_px, height_px }),
+        }
     }
 
     /// Which network it is.
@@ -187,11 +216,7 @@ impl Detector for CnnDetector {
     }
 
     fn detect(&self, input: &Fitted, rules: &Suppression) -> Result<Suppressed, InferenceError> {
-        let (width_px, height_px) = (input.pixels.width_px(), input.pixels.height_px());
-        let expected = self.input_side_px();
-        if (width_px, height_px) != (expected, expected) {
-            return Err(InferenceError::InputSize { expected, width_px, height_px });
-        }
+        self.check_size(&input.pixels)?;
         let threads = rayon::current_num_threads().min(TEAM_MAX);
         let grids = self.engine.run_all(input.pixels.rgb(), threads);
         let (mut proposals, left_out) = self.model.propose(&grids, input, rules.score_min);

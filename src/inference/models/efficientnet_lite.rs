@@ -74,7 +74,7 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
     let logits = super::classifier(weights, "_fc", features, HEAD_CHANNELS)?;
     builder.layers.push(logits);
     let input = Input { side_px: variant.input_side_px, mean: [127.0; 3], scale: [1.0 / 128.0; 3] };
-    Ok(Network { input, layers: builder.layers, outputs: vec![features, features + 1] })
+    Ok(Network { input, layers: builder.layers, outputs: vec![features, features + 1, last + 1] })
 }
 
 struct Builder<'a, 'b> {

@@ -61,7 +61,11 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
         mean: MEAN.map(|mean| mean * 255.0),
         scale: DEVIATION.map(|deviation| 1.0 / (deviation * 255.0)),
     };
-    Ok(Network { input, layers: builder.layers, outputs: vec![features, features + 1] })
+    Ok(Network {
+        input,
+        layers: builder.layers,
+        outputs: vec![features, features + 1, features - 1],
+    })
 }
 
 struct Builder<'a, 'b> {
