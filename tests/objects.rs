@@ -148,3 +148,40 @@ fn detect_prints_counts_and_draws_boxes() {
     assert!(told.contains("weights of a detector"), "{told}");
     run(here, &["detect", "missing.jpg"], 2);
 }
+
+#[test]
+fn a_match_is_explained_and_objects_are_exported_and_measured() {
+    let folder = folder_with(&["food"]);
+    let here = folder.path();
+    let found = run_json(here, &["index"])[0]["objects"].as_u64().unwrap();
+    let hit = run_json(here, &["search", "food/coffee.jpg", "--explain", "map.png"]).remove(0);
+    assert_ne!(hit["path"], "food/coffee.jpg");
+    let limits = lookalike::imaging::DecodeLimits::default();
+    let map = std::fs::read(here.join("map.png")).unwrap();
+    let map = lookalike::imaging::decode(&map, &limits).unwrap().pixels;
+    // Query and hit side by side.
+    assert!(map.width_px() > map.height_px() * 2, "{} x {}", map.width_px(), map.height_px());
+
+    run(here, &["export", "--format", "coco", "objects.json"], 0);
+    let written = std::fs::read(here.join("objects.json")).unwrap();
+    let annotations: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(annotations["images"].as_array().unwrap().len(), 3);
+    assert_eq!(annotations["annotations"].as_array().unwrap().len() as u64, found);
+    let (_, told) = run(here, &["export", "--format", "coco", "objects.json"], 2);
+    assert!(told.contains("objects.json"), "{told}");
+
+    // What the detector finds is right when its own findings are the truth.
+    let measure = ["eval", "detection", "--coco", "objects.json", "--images", "."];
+    let report = run_json(here, &measure).remove(0);
+    assert_eq!((&report["images"], &report["objects"]), (&3.into(), &found.into()));
+    assert!(report["at_50"].as_f64().unwrap() > 0.99, "{report}");
+    let doubled =
+        String::from_utf8(written).unwrap().replace("\"category_id\":47", "\"category_id\":1");
+    std::fs::write(here.join("wrong.json"), doubled).unwrap();
+    let wrong = ["eval", "detection", "--coco", "wrong.json", "--images", "."];
+    assert!(run_json(here, &wrong)[0]["at_50"].as_f64() < report["at_50"].as_f64());
+    std::fs::write(here.join("cut.json"), "{\"images\":[").unwrap();
+    let (_, told) = run(here, &["eval", "detection", "--coco", "cut.json", "--images", "."], 2);
+    assert!(told.contains("cut.json"), "{told}");
+    run(here, &["bench", "--detector", "--seconds", "0.01"], 0);
+}

@@ -495,9 +495,9 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) weights: Option<PathBuf>,
     /// Time a detector instead, on one image at a time: that in the program, or that of a file
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "",
+    #[arg(long, value_name = "FILE", num_args = 0..=1,
         conflicts_with_all = ["model", "weights", "precision", "batch"])]
-    pub(super) detector: Option<PathBuf>,
+    pub(super) detector: Option<Option<PathBuf>>,
     /// Numbers that convolutions are computed in: f32 or int8
     #[arg(long, value_name = "NAME", default_value = "int8", env = PRECISION_VARIABLE, value_parser = precision)]
     pub(super) precision: Precision,

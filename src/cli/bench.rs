@@ -68,19 +68,20 @@ struct DetectorReport {
     steps: Vec<Step>,
 }
 
-/// Times a detector; an empty path stands for the one in the program.
+/// Times a detector: that of a file, or the one in the program.
 fn run_detector(
-    file: &Path,
+    file: Option<&Path>,
     args: &BenchArgs,
     budget: Duration,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
     let set = args.instruction_set.unwrap_or_else(InstructionSet::detect);
-    let detector = if file.as_os_str().is_empty() {
-        CnnDetector::embedded_on(set)?
-    } else {
-        let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
-        CnnDetector::load(&bytes, set)?
+    let detector = match file {
+        None => CnnDetector::embedded_on(set)?,
+        Some(file) => {
+            let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
+            CnnDetector::load(&bytes, set)?
+        }
     };
     let side = detector.input_side_px();
     let image = noise(side, 0);
@@ -110,7 +111,7 @@ fn run_detector(
 pub(super) fn run(args: &BenchArgs, output: &Output) -> anyhow::Result<Outcome> {
     let budget = Duration::try_from_secs_f64(args.seconds).context("--seconds is out of range")?;
     if let Some(file) = &args.detector {
-        return run_detector(file, args, budget, output);
+        return run_detector(file.as_deref(), args, budget, output);
     }
     let side = args.model.input_side_px();
     let files = if args.encode_only { Vec::new() } else { read_files(args)? };

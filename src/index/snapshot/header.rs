@@ -40,7 +40,7 @@ pub(super) struct Header {
     pub(super) absent_count: u32,
     /// Level 0 first.
     pub(super) levels: Vec<LevelSize>,
-    /// CRC-32 of each section with its padding, in the order of [`Header::sections`].
+    /// CRC-32 of each section with its padding, in the order of [`Header::places`].
     pub(super) checksums: Vec<u32>,
 }
 
