@@ -140,6 +140,10 @@ fn detect_prints_counts_and_draws_boxes() {
     assert_eq!((drawn.width_px(), drawn.height_px()), (photo.width_px(), photo.height_px()));
     let changed = drawn.rgb().chunks(3).zip(photo.rgb().chunks(3)).filter(|(a, b)| a != b).count();
     assert!((1000..60_000).contains(&changed), "{changed} pixels");
+    let over = ["detect", "food/coffee.jpg", "--draw", "food/coffee.jpg"];
+    assert!(run(here, &over, 2).1.contains("is there already"));
+    let now = std::fs::read(here.join("food/coffee.jpg")).unwrap();
+    assert_eq!(now, std::fs::read(common::photos().join("food/coffee.jpg")).unwrap());
 
     let (table, _) = run(here, &["detect", "food/coffee.jpg", "--min-score", "0.2"], 0);
     assert!(table.lines().count() > 1, "{table}");

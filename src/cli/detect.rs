@@ -162,5 +162,5 @@ fn draw(
         imaging::draw_box(&mut pixels, &bounds, &text, object.class.0.into());
     }
     let png = imaging::encode_png(&pixels);
-    std::fs::write(target, png).with_context(|| format!("cannot write {target:?}"))
+    session::write_new(target, &png)
 }

@@ -42,7 +42,7 @@ pub(super) fn write(
         pixels
     });
     let png = imaging::encode_png(&imaging::beside(&left, &right));
-    std::fs::write(target, png).with_context(|| format!("cannot write {target:?}"))
+    session::write_new(target, &png)
 }
 
 /// An image as the network sees it.

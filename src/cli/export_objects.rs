@@ -1,9 +1,7 @@
 //! `lookalike export --format coco`: the objects that were found, as other programs read them.
 
-use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use lookalike::Error;
 use lookalike::objects::{ExportedImage, write_annotations};
 use lookalike::query::Filter;
@@ -32,8 +30,7 @@ pub(super) fn run(global: &GlobalArgs, target: &Path, output: &Output) -> anyhow
         return Err(Error::NoObjects.into());
     }
     let text = write_annotations(&images)?;
-    let write = || std::fs::File::create_new(target)?.write_all(text.as_bytes());
-    write().with_context(|| format!("cannot write {}", target.display()))?;
+    session::write_new(target, text.as_bytes())?;
     let objects = images.iter().map(|image| image.objects.len()).sum::<usize>();
     if output.json {
         output.object(&serde_json::json!({"images": images.len(), "objects": objects}))?;

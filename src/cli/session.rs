@@ -1,6 +1,7 @@
 //! What most commands begin with: the encoder, the database, the image to ask about.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -139,4 +140,13 @@ pub(super) fn read_image(path: &Path) -> anyhow::Result<GivenImage> {
 /// Begins the error for a file that cannot be embedded or classified.
 pub(super) fn unusable(path: &Path) -> String {
     format!("cannot use {path:?} as an image")
+}
+
+/// Writes a file that is not there yet: whatever is there may be a photo.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = File::create_new(path).with_context(|| match path.exists() {
+        true => format!("{path:?} is there already: name another file"),
+        false => format!("cannot write {path:?}"),
+    })?;
+    file.write_all(bytes).with_context(|| format!("cannot write {path:?}"))
 }
