@@ -29,6 +29,10 @@ fn an_exported_database_comes_back_in_both_formats() {
         assert_eq!(content(folder.path()), expected, "{format} twice");
     }
     assert_eq!(run_json(folder.path(), &["index", "--no-detect"])[0]["embedded"], 0);
+    // With objects, whose embeddings are not of whole images.
+    run_ok(folder.path(), &["index"]);
+    run_ok(folder.path(), &["export", "--format", "npy", "with-objects"]);
+    assert!(!folder.path().join("with-objects/embeddings-2.npy").exists());
 }
 
 #[test]

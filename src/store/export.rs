@@ -43,6 +43,10 @@ impl Store {
         let mut report = ExchangeReport::default();
         let mut spaces = Vec::new();
         for (id, space) in self.spaces()? {
+            // Such as a space of objects.
+            if self.embedded_images(id).next().is_none() {
+                continue;
+            }
             out.line(&Line::Space { number: id.0, space: space.clone() })?;
             let array = match format {
                 ExportFormat::Jsonl => None,
