@@ -1,6 +1,7 @@
 //! What can be typed: flags and subcommands, nothing resolved yet.
 
 mod maintenance;
+mod objects;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use lookalike::record::{BoundingBox, Position};
 pub(super) use maintenance::{
     BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
 };
+pub(super) use objects::{DetectArgs, DetectorArgs, EvalDetectionArgs, ObjectsArgs};
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -249,55 +251,6 @@ fn crop(text: &str) -> Result<BoundingBox, String> {
     })
 }
 
-#[derive(Debug, Args)]
-pub(super) struct DetectorArgs {
-    /// Do not look for objects
-    #[arg(long)]
-    pub(super) no_detect: bool,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
-    /// [default: NanoDet, in the program]
-    #[arg(long, value_name = "FILE", conflicts_with = "no_detect")]
-    pub(super) detector: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DetectArgs {
-    /// Image files; `-` reads one from standard input
-    #[arg(required = true, value_name = "IMAGE")]
-    pub(super) images: Vec<PathBuf>,
-    /// Least score of an object, 0 to 1 [default: 0.35, of YOLOX 0.3]
-    #[arg(long, value_name = "S", value_parser = parse_share)]
-    pub(super) min_score: Option<f32>,
-    /// Greatest overlap of two objects of a class, 0 to 1 [default: 0.5, of YOLOX 0.45]
-    #[arg(long, value_name = "IOU", value_parser = parse_share)]
-    pub(super) max_overlap: Option<f32>,
-    /// Let objects of different classes suppress each other too
-    #[arg(long)]
-    pub(super) across_classes: bool,
-    /// Objects of an image, at most
-    #[arg(long, short = 'k', value_name = "K", default_value_t = 100)]
-    pub(super) top: usize,
-    /// Write the image with the boxes drawn on it, as PNG
-    #[arg(long, value_name = "FILE")]
-    pub(super) draw: Option<PathBuf>,
-    /// Say how many boxes were proposed, and what became of them
-    #[arg(long)]
-    pub(super) explain: bool,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
-    /// [default: NanoDet, in the program]
-    #[arg(long, value_name = "FILE")]
-    pub(super) detector: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ObjectsArgs {
-    #[command(flatten)]
-    pub(super) filter: FilterArgs,
-    /// List the classes that were not found too
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
 /// Reads a date, with a time or without.
 fn moment(text: &str) -> Result<Moment, String> {
     Moment::parse(text)
@@ -429,23 +382,6 @@ pub(super) struct EvalArgs {
 pub(super) enum EvalCommand {
     /// Measure a detector: average precision as COCO defines it
     Detection(EvalDetectionArgs),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct EvalDetectionArgs {
-    /// Annotations of people, such as instances_val2017.json
-    #[arg(long, value_name = "FILE")]
-    pub(super) coco: PathBuf,
-    /// Folder of the images [default: that of the annotations]
-    #[arg(long, value_name = "DIR")]
-    pub(super) images: Option<PathBuf>,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
-    /// [default: NanoDet, in the program]
-    #[arg(long, value_name = "FILE")]
-    pub(super) detector: Option<PathBuf>,
-    /// Overlap from which a box is suppressed by a surer one of its class
-    #[arg(long, value_name = "IOU", default_value_t = 0.65, value_parser = parse_share)]
-    pub(super) max_overlap: f32,
 }
 
 fn parse_interval(text: &str) -> Result<f64, String> {

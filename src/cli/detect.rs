@@ -1,6 +1,6 @@
 //! `lookalike detect`: the objects on single files, in the database or not.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use lookalike::imaging::{self, DecodeLimits, DecodedImage};
@@ -143,7 +143,7 @@ fn print(
 
 /// Writes the image with the boxes on it.
 fn draw(
-    target: &PathBuf,
+    target: &Path,
     image: &DecodedImage,
     found: &Suppressed,
     detector: &dyn Detector,
