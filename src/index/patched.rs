@@ -89,11 +89,11 @@ impl VectorIndex for PatchedGraph {
         filter: Option<&NodeFilter>,
     ) -> Result<Vec<Neighbor>, IndexError> {
         self.exact.check(query, filter)?;
-        let translated = self.translate(filter);
-        let mut top = TopK::new(k);
         if k == 0 {
             return Ok(Vec::new());
         }
+        let translated = self.translate(filter);
+        let mut top = TopK::new(k);
         for Neighbor { node, score } in self.file.graph.search(query, k, translated.as_ref())? {
             if let Some(node) = self.today[node as usize] {
                 top.offer(Neighbor { node, score });

@@ -71,12 +71,14 @@ impl GraphFile {
     }
 }
 
+/// Maps a graph file, which must not change while it is mapped.
+///
+/// This program writes it under another name, moves it to its place when it is whole, and never
+/// touches it again. Against another program that writes into it there is no protection: a search
+/// could read other numbers than were checked, and a file cut short ends the process.
 #[allow(unsafe_code)]
 fn map(file: &File) -> std::io::Result<Mmap> {
-    // SAFETY: the bytes must not change while they are mapped. This program writes a graph file
-    // under another name, moves it to its place when it is whole, and never touches it again.
-    // Another program that wrote into it could make a search read other numbers than were
-    // checked; slices are indexed with bounds, so the worst is a panic.
+    // SAFETY: nobody writes into a graph file once it has its name, as said above.
     unsafe { Mmap::map(file) }
 }
 
