@@ -8,7 +8,7 @@ use crate::index::{ExactIndex, VectorIndex};
 use crate::inference::{Detector, Encoder};
 use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
 use crate::query::{
-    self, Clusters, Corpus, Filter, Hit, LabelCount, Method, Objects, Search, TrainReport,
+    self, Clusters, Corpus, Filter, LabelCount, Method, Objects, StoredGraph, TrainReport,
 };
 use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, SpaceId};
 use crate::store::{LabelEntry, Store};
@@ -18,6 +18,7 @@ mod garbage;
 mod graph;
 mod objects;
 mod roots;
+mod search;
 mod stats;
 mod verify;
 
@@ -67,6 +68,7 @@ pub struct Database {
     space: SpaceId,
     loaded_objects: Mutex<Option<Arc<Objects>>>,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    stored_graph: Mutex<Option<Arc<StoredGraph>>>,
 }
 
 /// The images in memory, and the index over their vectors. Dropped when the store changes.
@@ -124,6 +126,7 @@ impl Database {
             detector: None,
             space,
             loaded: Mutex::new(None),
+            stored_graph: Mutex::new(None),
             loaded_objects: Mutex::new(None),
         })
     }
@@ -198,40 +201,10 @@ impl Database {
             space: self.space,
             detector: self.detector_with_space()?,
         };
-        Ok(ingest::run(target, folders, options, control)?)
-    }
-
-    /// Finds the images most similar to an image of the database, which is itself no hit.
-    ///
-    /// # Errors
-    /// [`Error::UnknownImage`]; [`Error::Query`].
-    pub fn search_image(&self, id: ImageId, search: &Search) -> Result<Vec<Hit>, Error> {
-        let loaded = self.loaded()?;
-        let row = loaded.corpus.row(id).ok_or(Error::UnknownImage { id })?;
-        let search = Search { exclude_image: Some(id), ..search.clone() };
-        self.search_loaded(&loaded, loaded.corpus.vector(row), &search)
-    }
-
-    /// Finds the images most similar to an embedding of the same space.
-    ///
-    /// # Errors
-    /// [`Error::Query`].
-    pub fn search_embedding(
-        &self,
-        embedding: &Embedding,
-        search: &Search,
-    ) -> Result<Vec<Hit>, Error> {
-        self.search_loaded(&*self.loaded()?, embedding.as_slice(), search)
-    }
-
-    fn search_loaded(
-        &self,
-        loaded: &Loaded,
-        vector: &[f32],
-        search: &Search,
-    ) -> Result<Vec<Hit>, Error> {
-        let index = loaded.index(search.exact);
-        Ok(query::search(&loaded.corpus, index, vector, search, self.encoder.class_names())?)
+        let report = ingest::run(target, folders, options, control);
+        // Whoever searched meanwhile loaded a part.
+        self.forget_loaded();
+        Ok(report?)
     }
 
     /// Groups the images that pass a filter.
@@ -385,6 +358,7 @@ impl Database {
 
     fn forget_loaded(&self) {
         *self.loaded_slot() = None;
+        self.forget_stored_graph();
         self.forget_objects();
     }
 

@@ -114,3 +114,52 @@ fn a_raw_file_is_shown_with_the_image_of_its_shot() {
     run_ok(folder.path(), &["label", "add", "keeper", "trip/IMG_1.CR2"]);
     assert_eq!(paths(&run_json(folder.path(), &["list", "--label", "keeper"])), ["trip/IMG_1.CR2"]);
 }
+
+/// A graph lets a search read what it finds and nothing else; `--exact` loads all images.
+#[test]
+fn a_search_by_a_graph_finds_what_a_scan_of_all_images_finds() {
+    let folder = folder_of(&[
+        ("canon.cr2", "trip/IMG_1.CR2"),
+        ("gps.jpg", "trip/img_1.jpg"),
+        ("gps.jpg", "copies/again.jpg"),
+        ("nikon.nef", "trip/DSC_2.NEF"),
+        ("plain.heic", "gone.heic"),
+        ("srgb.png", "query.png"),
+    ]);
+    let file = |name: &str| folder.path().join(name);
+    run_ok(folder.path(), &["index", "--strict", "--vector-index", "graph"]);
+    // Since then one went, one came, and one was labelled.
+    std::fs::remove_file(file("gone.heic")).unwrap();
+    std::fs::copy(file("trip/DSC_2.NEF"), file("trip/img_1.NEF")).unwrap();
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/formats");
+    std::fs::copy(formats.join("plain.avif"), file("trip/new.avif")).unwrap();
+    ["trip/img_1.NEF", "trip/new.avif"].iter().for_each(|name| age(&file(name)));
+    run_ok(folder.path(), &["index", "--strict"]);
+    run_ok(folder.path(), &["label", "add", "keeper", "trip/IMG_1.CR2"]);
+
+    let with = |arguments: &[&str], exact: &[&str]| {
+        let output = run(folder.path(), &[&["search", "--json"], arguments, exact].concat());
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{arguments:?}: {}", stderr(&output));
+        common::json_lines(&String::from_utf8(output.stdout).unwrap())
+    };
+    let cases: &[&[&str]] = &[
+        &["query.png"],
+        &["trip/IMG_1.CR2"],
+        &["trip/img_1.jpg"],
+        &["trip/new.avif", "--top", "1"],
+        &["--id", "2"],
+        &["query.png", "--min-score", "0.3"],
+        &["query.png", "--label", "keeper"],
+        &["query.png", "--under", "copies"],
+        &["query.png", "--after", "2024-05-06"],
+    ];
+    for arguments in cases {
+        let found = with(arguments, &[]);
+        assert_eq!(found, with(arguments, &["--exact"]), "{arguments:?}");
+        assert!(!found.is_empty(), "{arguments:?}");
+    }
+    let hits = with(&["query.png"], &[]);
+    assert_eq!(paths(&hits), ["copies/again.jpg", "trip/new.avif"]);
+    let shot = hits.iter().find(|hit| hit["path"] == "copies/again.jpg").unwrap();
+    assert_eq!(shot["raw"].as_array().unwrap().len(), 3, "{shot}");
+}

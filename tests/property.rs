@@ -123,7 +123,7 @@ impl Life {
     }
 
     /// Every other image is a hit, in the order of the cosines that a plain loop gives.
-    fn search(&self, which: usize) {
+    fn search(&mut self, which: usize) {
         let Some((_, row)) = self.some(which) else { return };
         let query = self.database().embedding(row.id).unwrap();
         let mut expected: Vec<f32> = Vec::new();
@@ -132,11 +132,18 @@ impl Life {
             expected.push(query.cosine(&other).unwrap());
         }
         expected.sort_by(|a, b| b.total_cmp(a));
-        for exact in [true, false] {
+        // Once with all images in memory, and once with none: a graph then reads what it finds.
+        self.check_hits(&row, &expected);
+        self.open();
+        self.check_hits(&row, &expected);
+    }
+
+    fn check_hits(&self, row: &ImageRow, expected: &[f32]) {
+        for exact in [false, true] {
             let search = Search { top: 100, exact, ..Search::default() };
             let hits = self.database().search_image(row.id, &search).unwrap();
             assert_eq!(hits.len(), expected.len(), "exact {exact}");
-            for (hit, expected) in hits.iter().zip(&expected) {
+            for (hit, expected) in hits.iter().zip(expected) {
                 assert!((hit.score - expected).abs() < 1e-4, "{} {expected}", hit.score);
             }
         }

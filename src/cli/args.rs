@@ -103,7 +103,7 @@ pub(super) struct IndexArgs {
     pub(super) folders: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) walk: WalkArgs,
-    /// Vector index: a graph pays from about 50,000 images on
+    /// Vector index: a graph pays from about 10,000 images on
     #[arg(long, value_enum, default_value_t = IndexKind::Auto, value_name = "KIND")]
     pub(super) vector_index: IndexKind,
     /// Exit with status 2 if any file could not be read

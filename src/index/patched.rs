@@ -13,19 +13,21 @@ use super::{GraphFile, IndexError, Neighbor, NodeFilter, VectorIndex, VectorSet}
 /// [`PatchedGraph::is_worn`].
 #[derive(Debug)]
 pub struct PatchedGraph {
-    file: GraphFile,
+    file: Arc<GraphFile>,
     exact: ExactIndex,
     /// Today's node of each node of the graph, if it still has one.
     today: Vec<Option<u32>>,
     /// Today's nodes that the graph lacks, ascending.
     delta: Vec<u32>,
+    /// The graph's own nodes that are left, if some are gone.
+    left: Option<NodeFilter>,
     gone: usize,
 }
 
 impl PatchedGraph {
     /// Lays a graph over today's vectors, of which `node_of` gives the node of a key. Linear.
     pub fn new(
-        file: GraphFile,
+        file: Arc<GraphFile>,
         vectors: Arc<VectorSet>,
         node_of: impl Fn(u64) -> Option<u32>,
     ) -> Self {
@@ -36,7 +38,9 @@ impl PatchedGraph {
         today.iter().flatten().for_each(|&node| is_linked.insert(node));
         let delta = (0..vectors.len() as u32).filter(|&node| !is_linked.contains(node)).collect();
         let gone = today.iter().filter(|node| node.is_none()).count();
-        Self { file, exact: ExactIndex::new(vectors), today, delta, gone }
+        let is_left = |node: u32| today[node as usize].is_some();
+        let left = (gone > 0).then(|| NodeFilter::from_predicate(today.len(), is_left));
+        Self { file, exact: ExactIndex::new(vectors), today, delta, left, gone }
     }
 
     /// The graph and its members.
@@ -54,22 +58,25 @@ impl PatchedGraph {
         self.delta.is_empty() && self.gone == 0
     }
 
-    /// Whether a new graph pays: the scan beside this one takes longer than the walk, or walks
-    /// spend a fifth of their way on nodes that are gone.
+    /// Whether a new graph pays.
     pub fn is_worn(&self) -> bool {
-        self.delta.len() > DELTA_MAX.max(self.len() / DELTA_PART) || self.gone > self.len() / 4
+        self.file.is_worn_by(self.delta.len(), self.gone)
     }
 
-    /// The filter in the graph's own nodes; `None` if all of them pass.
-    fn translate(&self, filter: Option<&NodeFilter>) -> Option<NodeFilter> {
-        if filter.is_none() && self.gone == 0 {
-            return None;
-        }
-        let passes = |node: u32| {
-            let today = self.today[node as usize];
-            today.is_some_and(|node| filter.is_none_or(|filter| filter.contains(node)))
-        };
-        Some(NodeFilter::from_predicate(self.today.len(), passes))
+    /// A filter in the graph's own nodes.
+    fn translate(&self, filter: &NodeFilter) -> NodeFilter {
+        let passes =
+            |node: u32| self.today[node as usize].is_some_and(|node| filter.contains(node));
+        NodeFilter::from_predicate(self.today.len(), passes)
+    }
+}
+
+impl GraphFile {
+    /// Whether a new graph pays when so many vectors came and went: the scan beside this one takes
+    /// longer than the walk, or walks spend a fourth of their way on nodes that are gone.
+    pub fn is_worn_by(&self, came: usize, went: usize) -> bool {
+        let len = self.graph.len();
+        came > DELTA_MAX.max(len / DELTA_PART) || went > len / 4
     }
 }
 
@@ -92,9 +99,10 @@ impl VectorIndex for PatchedGraph {
         if k == 0 {
             return Ok(Vec::new());
         }
-        let translated = self.translate(filter);
+        let translated = filter.map(|filter| self.translate(filter));
+        let passing = translated.as_ref().or(self.left.as_ref());
         let mut top = TopK::new(k);
-        for Neighbor { node, score } in self.file.graph.search(query, k, translated.as_ref())? {
+        for Neighbor { node, score } in self.file.graph.search(query, k, passing)? {
             if let Some(node) = self.today[node as usize] {
                 top.offer(Neighbor { node, score });
             }
@@ -137,7 +145,7 @@ mod tests {
             GraphParameters { links_max: 8, ef_construction: 40, ..Default::default() };
         let graph = fixture::graph(old, parameters);
         let keys = old_numbers.iter().map(|&number| [u64::from(number)]);
-        let file = GraphFile::new(graph, Members::new(keys, Vec::new()));
+        let file = Arc::new(GraphFile::new(graph, Members::new(keys, Vec::new())));
         let (now, numbers) = subset(&in_set);
         let node_of = |key: u64| numbers.binary_search(&(key as u32)).ok().map(|node| node as u32);
         (PatchedGraph::new(file, Arc::new(now), node_of), numbers)

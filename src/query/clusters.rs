@@ -76,8 +76,8 @@ pub fn cluster(
     seed: u64,
     class_names: &[String],
 ) -> Result<Clusters, QueryError> {
-    let filter = filter.resolve(corpus, class_names)?;
-    let rows: Vec<&Row> = corpus.rows().iter().filter(|row| filter.passes(row)).collect();
+    let filter = filter.resolve_in(corpus, class_names)?;
+    let rows: Vec<&Row> = filter.rows(corpus).collect();
     if rows.is_empty() {
         return Err(QueryError::NoImages);
     }

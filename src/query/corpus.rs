@@ -128,6 +128,11 @@ impl Corpus {
         rows.iter().filter_map(|row| self.rows.get(*row as usize))
     }
 
+    /// The image that was developed from a raw file.
+    pub(super) fn developed(&self, row: &Row) -> Option<&Row> {
+        row.developed.and_then(|id| self.row(id))
+    }
+
     /// Where the raw files of an image's shot lie.
     pub fn raw_locations(&self, row: &Row) -> Vec<Location> {
         let raws = row.raws.iter().filter_map(|id| self.row(*id));

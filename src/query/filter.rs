@@ -30,24 +30,32 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Resolves the names against what the database and the network know.
+    /// Resolves the name of the class against what the network knows.
     ///
     /// # Errors
-    /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`]: a name that
-    /// nothing can match is a mistake, not an empty result.
-    pub(super) fn resolve<'a>(
-        &'a self,
-        corpus: &'a Corpus,
-        class_names: &[String],
-    ) -> Result<ResolvedFilter<'a>, QueryError> {
+    /// [`QueryError::UnknownClass`]: a name that nothing can match is a mistake, not an empty
+    /// result.
+    pub(super) fn resolve(&self, class_names: &[String]) -> Result<ResolvedFilter<'_>, QueryError> {
         let classes = match &self.class {
             Some(name) => Some(matching_classes(name, class_names)?),
             None => None,
         };
+        Ok(ResolvedFilter { filter: self, classes })
+    }
+
+    /// Resolves all names, with the label that some image of the corpus must have.
+    ///
+    /// # Errors
+    /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
+    pub(super) fn resolve_in(
+        &self,
+        corpus: &Corpus,
+        class_names: &[String],
+    ) -> Result<ResolvedFilter<'_>, QueryError> {
         if let Some(name) = &self.label {
             check_label(name, corpus)?;
         }
-        Ok(ResolvedFilter { filter: self, corpus, classes })
+        self.resolve(class_names)
     }
 }
 
@@ -61,24 +69,27 @@ pub fn list(
     filter: &Filter,
     class_names: &[String],
 ) -> Result<Vec<Row>, QueryError> {
-    let filter = filter.resolve(corpus, class_names)?;
-    Ok(corpus.rows().iter().filter(|row| filter.passes(row)).cloned().collect())
+    let filter = filter.resolve_in(corpus, class_names)?;
+    Ok(filter.rows(corpus).cloned().collect())
 }
 
 /// A filter whose names are known to exist.
 pub(super) struct ResolvedFilter<'a> {
     filter: &'a Filter,
-    corpus: &'a Corpus,
     classes: Option<Vec<ClassId>>,
 }
 
 impl ResolvedFilter<'_> {
     /// Whether an image that still has a file meets the conditions, and is the face of its shot.
     ///
-    /// A raw file whose developed image passes too is shown with that, not beside it.
-    pub(super) fn passes(&self, row: &Row) -> bool {
-        let is_shown = |id| self.corpus.row(id).is_some_and(|row| self.meets_conditions(row));
-        self.meets_conditions(row) && !row.developed.is_some_and(is_shown)
+    /// A raw file whose `developed` image passes too is shown with that, not beside it.
+    pub(super) fn passes(&self, row: &Row, developed: Option<&Row>) -> bool {
+        self.meets_conditions(row) && !developed.is_some_and(|row| self.meets_conditions(row))
+    }
+
+    /// The images of a corpus that pass.
+    pub(super) fn rows<'r>(&'r self, corpus: &'r Corpus) -> impl Iterator<Item = &'r Row> {
+        corpus.rows().iter().filter(|row| self.passes(row, corpus.developed(row)))
     }
 
     fn meets_conditions(&self, row: &Row) -> bool {
@@ -98,11 +109,9 @@ impl ResolvedFilter<'_> {
     }
 
     /// The nodes with at least one image that passes.
-    pub(super) fn nodes(&self) -> NodeFilter {
-        let mut nodes = NodeFilter::none(self.corpus.vectors().len());
-        for row in self.corpus.rows().iter().filter(|row| self.passes(row)) {
-            nodes.insert(row.node);
-        }
+    pub(super) fn nodes(&self, corpus: &Corpus) -> NodeFilter {
+        let mut nodes = NodeFilter::none(corpus.vectors().len());
+        self.rows(corpus).for_each(|row| nodes.insert(row.node));
         nodes
     }
 

@@ -1,6 +1,7 @@
 //! Questions over stored embeddings: neighbors, clusters, labels.
 //!
-//! Everything here works on a [`Corpus`], the images of one space loaded into memory.
+//! Nearly everything here works on a [`Corpus`], the images of one space loaded into memory. A
+//! search that a graph serves reads only what it finds: [`search_stored`].
 
 mod capture;
 mod clusters;
@@ -9,10 +10,12 @@ mod error;
 mod filter;
 mod given;
 mod has;
+mod images;
 mod labels;
 mod neighbors;
 mod objects;
 mod shots;
+mod stored;
 
 pub use capture::{Capture, Moment, Near};
 pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
@@ -22,5 +25,6 @@ pub use filter::{Filter, list};
 pub use given::{GivenError, classify_file, embed_file};
 pub use has::{Has, HasError};
 pub use labels::{LabelCount, TrainReport, count_labels, predict_labels, train_labels};
-pub use neighbors::{Hit, MatchedObject, Search, search};
+pub use neighbors::{Hit, MatchedObject, Search, search, search_stored};
 pub use objects::{ClassCount, Objects, search_objects};
+pub use stored::StoredGraph;

@@ -1,11 +1,12 @@
-//! Nearest neighbors of a query vector among the images of a corpus.
+//! Nearest neighbors of a query vector among images.
 
 use super::filter::ResolvedFilter;
-use super::{Corpus, Filter, QueryError, Row};
+use super::images::{Images, InMemory};
+use super::stored::InStore;
+use super::{Corpus, Filter, QueryError, Row, StoredGraph};
 use crate::index::VectorIndex;
-use crate::record::{ContentHash, Detection, ImageId, Location};
-use crate::store::ObjectNumber;
-use crate::vector;
+use crate::record::{ContentHash, Detection, ImageId, Location, SpaceId};
+use crate::store::{ObjectNumber, Store};
 
 /// What to search for, besides the query vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,61 +78,102 @@ pub fn search(
     search: &Search,
     class_names: &[String],
 ) -> Result<Vec<Hit>, QueryError> {
-    let filter = search.filter.resolve(corpus, class_names)?;
-    let query_shot = query_shot(corpus, search);
-    // Two more nodes than hits: the query itself may be among them, and the other
-    // file of its shot. A node holds at least one image that passes.
-    let wanted = search.top.saturating_add(2);
-    let mut neighbors = index.search(query, wanted, Some(&filter.nodes()))?;
-    // A graph knows the vectors a little less exactly than the store does.
-    for neighbor in &mut neighbors {
-        neighbor.score = vector::dot(query, corpus.vectors().row(neighbor.node));
-    }
-    neighbors.sort_unstable();
-    let mut hits = Vec::new();
-    for neighbor in neighbors {
-        // Rounding can put a self-match a hair above 1.
-        let score = neighbor.score.clamp(-1.0, 1.0);
-        if score < search.score_min {
-            break;
-        }
-        for row in corpus.members(neighbor.node) {
-            let locations = hit_locations(row, &filter, search, query_shot);
+    let filter = search.filter.resolve_in(corpus, class_names)?;
+    let narrows = search.filter != Filter::default();
+    let images = InMemory::new(corpus, index, narrows.then_some(&filter));
+    let hits = find(&images, &filter, query, search)?;
+    Ok(hits.expect("images in memory are found in no other way"))
+}
+
+/// Finds the same images as [`search`] without loading the others: about a millisecond.
+///
+/// `None` when too few of the nearest images pass the filter: then it takes a look at all of them.
+///
+/// # Errors
+/// As for [`search`]; a label that nobody has is no error here, but `None`.
+pub fn search_stored(
+    store: &Store,
+    space: SpaceId,
+    graph: &StoredGraph,
+    query: &[f32],
+    search: &Search,
+    class_names: &[String],
+) -> Result<Option<Vec<Hit>>, QueryError> {
+    let filter = search.filter.resolve(class_names)?;
+    let hits = find(&InStore { store, space, graph }, &filter, query, search)?;
+    Ok(hits.filter(|hits| !hits.is_empty() || search.filter.label.is_none()))
+}
+
+/// Asks for nearest images, and for more of them until enough pass.
+fn find(
+    images: &impl Images,
+    filter: &ResolvedFilter<'_>,
+    query: &[f32],
+    search: &Search,
+) -> Result<Option<Vec<Hit>>, QueryError> {
+    let query_shot = query_shot(images, search)?;
+    // Two more than hits: the query itself may be among them, and the other file of its shot.
+    let mut wanted = search.top.saturating_add(2);
+    loop {
+        let Some(nearest) = images.nearest(query, wanted)? else { return Ok(None) };
+        let mut hits = Vec::new();
+        let mut is_complete = nearest.is_all;
+        for (score, id) in nearest.images {
+            // Rounding can put a self-match a hair above 1.
+            let score = score.clamp(-1.0, 1.0);
+            is_complete |= score < search.score_min || hits.len() >= search.top;
+            if score < search.score_min || hits.len() >= search.top {
+                break;
+            }
+            let Some(row) = images.row(id)? else { continue };
+            let developed = match row.developed {
+                Some(id) => images.row(id)?,
+                None => None,
+            };
+            let locations = hit_locations(&row, developed.as_deref(), filter, search, query_shot);
             if !locations.is_empty() {
-                let raw_locations = corpus.raw_locations(row);
-                hits.push(Hit {
-                    id: row.id,
-                    hash: row.record.hash,
-                    score,
-                    locations,
-                    raw_locations,
-                    object: None,
-                });
+                let mut raw_locations = Vec::new();
+                for raw in &row.raws {
+                    let raw = images.row(*raw)?;
+                    raw_locations.extend(raw.iter().flat_map(|raw| raw.locations.iter().cloned()));
+                }
+                let hash = row.record.hash;
+                hits.push(Hit { id, hash, score, locations, raw_locations, object: None });
             }
         }
+        if is_complete || hits.len() >= search.top {
+            return Ok(Some(hits));
+        }
+        wanted = wanted.saturating_mul(4);
     }
-    hits.truncate(search.top);
-    Ok(hits)
 }
 
 /// The image that was developed from the query, when that is a raw file: the same shot.
-pub(super) fn query_shot(corpus: &Corpus, search: &Search) -> Option<ImageId> {
-    let by_number = search.exclude_image.and_then(|id| corpus.row(id));
-    let is_at = |row: &&Row| {
-        let location = search.exclude_location.as_ref();
-        location.is_some_and(|location| row.locations.contains(location))
+pub(super) fn query_shot(
+    images: &impl Images,
+    search: &Search,
+) -> Result<Option<ImageId>, QueryError> {
+    let at_location = || match &search.exclude_location {
+        Some(location) => images.image_at(location),
+        None => Ok(None),
     };
-    by_number.or_else(|| corpus.rows().iter().find(is_at))?.developed
+    let query = match search.exclude_image {
+        Some(id) => Some(id),
+        None => at_location()?,
+    };
+    let Some(query) = query else { return Ok(None) };
+    Ok(images.row(query)?.and_then(|row| row.developed))
 }
 
 pub(super) fn hit_locations(
     row: &Row,
+    developed: Option<&Row>,
     filter: &ResolvedFilter<'_>,
     search: &Search,
     query_shot: Option<ImageId>,
 ) -> Vec<Location> {
     let is_query = Some(row.id) == search.exclude_image || Some(row.id) == query_shot;
-    if is_query || !filter.passes(row) {
+    if is_query || !filter.passes(row, developed) {
         return Vec::new();
     }
     let excluded = search.exclude_location.as_ref();

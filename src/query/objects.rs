@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::Serialize;
 
+use super::images::InMemory;
 use super::neighbors::{hit_locations, query_shot};
 use super::{Corpus, Has, Hit, MatchedObject, QueryError, Search};
 use crate::index::{ExactIndex, NodeFilter, VectorIndex, VectorSetBuilder};
@@ -102,11 +103,11 @@ pub fn search_objects(
     search: &Search,
     class_names: &[String],
 ) -> Result<Vec<Hit>, QueryError> {
-    let filter = search.filter.resolve(corpus, class_names)?;
-    let query_shot = query_shot(corpus, search);
+    let filter = search.filter.resolve_in(corpus, class_names)?;
+    let query_shot = query_shot(&InMemory::new(corpus, &objects.index, None), search)?;
     let locations = |id| {
         let row = corpus.row(id)?;
-        let locations = hit_locations(row, &filter, search, query_shot);
+        let locations = hit_locations(row, corpus.developed(row), &filter, search, query_shot);
         (!locations.is_empty()).then_some((row, locations))
     };
     let mut nodes = NodeFilter::none(objects.members.len());

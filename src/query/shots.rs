@@ -7,21 +7,21 @@ use std::collections::HashMap;
 
 use super::Row;
 use crate::imaging::ImageFormat;
-use crate::record::Location;
+use crate::record::{ImageRecord, Location};
 
 /// Notes of each raw file which image shows its shot, and of that image which its raw files are.
 ///
 /// Costs one pass, and a second one when there are raw files.
 pub(super) fn pair(rows: &mut [Row]) {
     let mut raws: HashMap<(Vec<u8>, &str), Vec<usize>> = HashMap::new();
-    for (index, row) in rows.iter().enumerate().filter(|(_, row)| is_raw(row)) {
+    for (index, row) in rows.iter().enumerate().filter(|(_, row)| is_raw(&row.record)) {
         for key in keys(row) {
             raws.entry(key).or_default().push(index);
         }
     }
     let mut pairs = Vec::new();
     if !raws.is_empty() {
-        for (index, row) in rows.iter().enumerate().filter(|(_, row)| !is_raw(row)) {
+        for (index, row) in rows.iter().enumerate().filter(|(_, row)| !is_raw(&row.record)) {
             let found = keys(row).filter_map(|key| raws.get(&key)).flatten();
             pairs.extend(found.map(|raw| (*raw, index)));
         }
@@ -36,28 +36,40 @@ pub(super) fn pair(rows: &mut [Row]) {
     }
 }
 
-fn is_raw(row: &Row) -> bool {
-    row.record.format == ImageFormat::Raw.name()
+/// Whether an image is what a camera's sensor saw, not developed yet.
+pub(super) fn is_raw(record: &ImageRecord) -> bool {
+    record.format == ImageFormat::Raw.name()
 }
 
 /// What the files of a shot have in common; nothing for an image without a capture time.
 fn keys(row: &Row) -> impl Iterator<Item = (Vec<u8>, &str)> {
     let time = row.record.captured_at.as_deref();
-    row.locations.iter().filter_map(move |location| Some((stem(location), time?)))
+    row.locations.iter().filter_map(move |location| {
+        let (folder, name) = stem(location);
+        // Cameras write large letters, programs small ones.
+        Some(([folder, &name.to_ascii_lowercase()].concat(), time?))
+    })
 }
 
-/// The path without its extension; in small letters, for cameras write large ones and programs small.
-fn stem(location: &Location) -> Vec<u8> {
+/// Whether two files are called the same but for the extension and the case of letters.
+pub(super) fn is_same_stem(one: &Location, other: &Location) -> bool {
+    let (one, other) = (stem(one), stem(other));
+    one.0 == other.0 && one.1.eq_ignore_ascii_case(other.1)
+}
+
+/// The folder of a path with its slash, and the name without its extension.
+pub(super) fn stem(location: &Location) -> (&[u8], &[u8]) {
     let path = location.as_bytes();
     let name = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let end = path.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > name);
-    path[..end.unwrap_or(path.len())].to_ascii_lowercase()
+    let (folder, name) = path[..end.unwrap_or(path.len())].split_at(name);
+    (folder, name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{ContentHash, ImageId, ImageRecord};
+    use crate::record::{ContentHash, ImageId};
 
     fn row(id: u64, path: &str, format: ImageFormat, captured_at: Option<&str>) -> Row {
         Row {
@@ -107,10 +119,14 @@ mod tests {
 
     #[test]
     fn the_dot_of_a_folder_or_of_a_hidden_file_begins_no_extension() {
-        let stem =
-            |path: &str| String::from_utf8(stem(&Location::from_bytes(path.into()))).unwrap();
-        assert_eq!(stem("a.b/IMG"), "a.b/img");
-        assert_eq!(stem("a.b/.hidden"), "a.b/.hidden");
-        assert_eq!(stem("a.b/IMG.x.CR2"), "a.b/img.x");
+        let stem = |path: &str| {
+            let location = Location::from_bytes(path.into());
+            let (folder, name) = stem(&location);
+            [folder, name].map(|part| String::from_utf8(part.to_vec()).unwrap())
+        };
+        assert_eq!(stem("a.b/IMG"), ["a.b/", "IMG"]);
+        assert_eq!(stem("a.b/.hidden"), ["a.b/", ".hidden"]);
+        assert_eq!(stem("a.b/IMG.x.CR2"), ["a.b/", "IMG.x"]);
+        assert_eq!(stem("IMG.CR2"), ["", "IMG"]);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The only module that knows sled. What it promises is in `docs/format.md`.
 
+mod alike;
 mod backup;
 mod codec;
 mod compact;
