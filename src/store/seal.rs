@@ -5,6 +5,7 @@
 //! error. A digest of every file costs one pass over them at memory speed and
 //! rules that out.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::StoreError;
@@ -76,9 +77,21 @@ fn visit(folder: &Path, prefix: &str, seal: &mut Seal) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Bytes that are read before they are digested on all cores.
+const CHUNK_BYTES: usize = 4 << 20;
+
 fn digest(path: &Path) -> std::io::Result<FileSeal> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(std::fs::File::open(path)?)?;
+    let mut file = std::fs::File::open(path)?;
+    let mut chunk = vec![0; CHUNK_BYTES.min(file.metadata()?.len() as usize + 1)];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(read) => _ = hasher.update_rayon(&chunk[..read]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(FileSeal { size_bytes: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
 }
 
