@@ -48,7 +48,7 @@ pub fn choose_k(rows: ArrayView2<'_, f32>, seed: u64) -> Result<KChoice> {
     let sampled = rows.select(Axis(0), &sample);
     let mut curve = Vec::new();
     for k in candidates(rows.nrows(), sample.len()) {
-        let clustering = coarse_fit(coarse.view(), k, seed)?;
+        let clustering = coarse_fit(coarse.view(), k, seed);
         if clustering.clusters() >= 2 {
             curve.push((k, silhouette(sampled.view(), &clustering)?));
         }

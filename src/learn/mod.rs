@@ -1,6 +1,7 @@
 //! Learning over embeddings: k-means, DBSCAN, random forest and cross-validation, as pure
 //! functions of matrices.
 
+mod bins;
 mod choose_eps;
 mod choose_k;
 mod clustering;
@@ -8,10 +9,13 @@ mod crossval;
 mod dbscan;
 mod error;
 mod forest;
+mod growth;
 mod kmeans;
+mod lloyd;
 mod matrix;
 #[cfg(test)]
 mod planted;
+mod quantised;
 mod radius;
 mod seeding;
 mod tree;

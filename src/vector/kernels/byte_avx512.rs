@@ -1,8 +1,10 @@
 //! The dot product of bytes for AVX-512 with VNNI: 64 products for each instruction.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_abs_epi8, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mask_sub_epi8,
-    _mm512_movepi8_mask, _mm512_reduce_add_epi32, _mm512_setzero_si512,
+    __m512i, _mm512_abs_epi8, _mm512_add_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512,
+    _mm512_mask_sub_epi8, _mm512_movepi8_mask, _mm512_reduce_add_epi32, _mm512_set1_epi8,
+    _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
 use super::bytes::ByteRows;
@@ -33,6 +35,68 @@ impl Avx512Vnni {
         // SAFETY: `self` exists, so `detect` has found these features on this processor.
         unsafe { dots(query, rows, nodes, out) }
     }
+
+    /// The products of four rows with four others: that of `left[i]` and `right[j]` at `4 i + j`.
+    /// All are of one length.
+    #[inline]
+    pub(super) fn tile(self, left: [&[i8]; 4], right: [&[i8]; 4]) -> [i32; 16] {
+        // SAFETY: `self` exists, so `detect` has found these features on this processor.
+        unsafe { tile(left, right) }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn tile(left: [&[i8]; 4], right: [&[i8]; 4]) -> [i32; 16] {
+    let left = left.map(|row| row.as_chunks::<64>().0);
+    let right = right.map(|row| row.as_chunks::<64>().0);
+    let units = left.iter().chain(&right).map(|row| row.len()).min().unwrap_or(0);
+    let [a0, a1, a2, a3] = left.map(|row| &row[..units]);
+    let [b0, b1, b2, b3] = right.map(|row| &row[..units]);
+    let flip = _mm512_set1_epi8(-128);
+    let mut sums = [[_mm512_setzero_si512(); 4]; 4];
+    let mut flipped = [_mm512_setzero_si512(); 4];
+    for unit in 0..units {
+        // The instruction multiplies unsigned by signed: x + 128 is unsigned, and 128 times the
+        // sum of y is taken off in the end.
+        let x = [a0, a1, a2, a3].map(|row| _mm512_xor_si512(load(&row[unit]), flip));
+        let y = [b0, b1, b2, b3].map(|row| load(&row[unit]));
+        for j in 0..4 {
+            flipped[j] = _mm512_dpbusd_epi32(flipped[j], flip, y[j]);
+            for i in 0..4 {
+                sums[i][j] = _mm512_dpbusd_epi32(sums[i][j], x[i], y[j]);
+            }
+        }
+    }
+    let sums = horizontal_sums(sums);
+    let flipped = flipped.map(|sum| _mm512_reduce_add_epi32(sum));
+    std::array::from_fn(|at| sums[at] - flipped[at % 4])
+}
+
+/// Adds up the lanes of each of sixteen registers.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn horizontal_sums(registers: [[__m512i; 4]; 4]) -> [i32; 16] {
+    // In each quarter of the result one sum of four lanes of each of the four.
+    let [a, b, c, d] = registers.map(|[a, b, c, d]| {
+        let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+        _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd))
+    });
+    let ab = add_quarters(a, b);
+    let cd = add_quarters(c, d);
+    let mut sums = [0; 16];
+    // SAFETY: the array is of 64 writable bytes, and the store needs no alignment.
+    unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), add_quarters(ab, cd)) };
+    sums
+}
+
+/// Adds the first quarter to the second and the third to the fourth, of both registers.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn add_quarters(a: __m512i, b: __m512i) -> __m512i {
+    let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
+    let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
+    _mm512_add_epi32(even, odd)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]

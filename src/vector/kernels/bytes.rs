@@ -57,6 +57,21 @@ impl<'a> ByteRows<'a> {
         &self.bytes[start..start + self.stride]
     }
 
+    /// The number of rows.
+    pub fn count(&self) -> usize {
+        self.bytes.len() / self.stride
+    }
+
+    /// Rows one after another, as a part of these.
+    ///
+    /// # Panics
+    ///
+    /// If a row does not exist.
+    pub fn part(&self, rows: std::ops::Range<usize>) -> Self {
+        let bytes = &self.bytes[rows.start * self.stride..rows.end * self.stride];
+        Self { bytes, stride: self.stride }
+    }
+
     /// The number of bytes in each row.
     pub fn stride(&self) -> usize {
         self.stride
@@ -141,6 +156,49 @@ impl ByteKernel {
             InstructionSet::Avx512(token) => token.dots(query, rows, nodes, out),
         }
     }
+
+    /// Writes the products that can be had in tiles of 4 by 4, and says of how many rows and columns.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+    fn tiles(self, left: ByteRows<'_>, right: ByteRows<'_>, out: &mut [i32]) -> (usize, usize) {
+        #[cfg(target_arch = "x86_64")]
+        if let InstructionSet::Avx512(token) = self.0 {
+            let columns = right.count();
+            let [rows_tiled, columns_tiled] = [left.count(), columns].map(|n| n - n % 4);
+            for j in (0..columns_tiled).step_by(4) {
+                let four = std::array::from_fn(|at| right.row((j + at) as u32));
+                for i in (0..rows_tiled).step_by(4) {
+                    let own = std::array::from_fn(|at| left.row((i + at) as u32));
+                    let tile = token.tile(own, four);
+                    for (at, products) in tile.as_chunks::<4>().0.iter().enumerate() {
+                        let start = (i + at) * columns + j;
+                        out[start..start + 4].copy_from_slice(products);
+                    }
+                }
+            }
+            return (rows_tiled, columns_tiled);
+        }
+        (0, 0)
+    }
+
+    /// Writes the dot product of each row of `left` with each row of `right` to `out`, row by row
+    /// of `left`: exact, and faster than one at a time where both fit into a cache.
+    ///
+    /// # Panics
+    ///
+    /// If the rows are of unequal length, or `out` has another size.
+    pub fn products(self, left: ByteRows<'_>, right: ByteRows<'_>, out: &mut [i32]) {
+        assert_eq!(left.stride, right.stride, "dot product of unequal rows");
+        let columns = right.count();
+        assert_eq!(left.count().checked_mul(columns), Some(out.len()), "products do not fit");
+        let tiled = self.tiles(left, right, out);
+        for row in 0..left.count() {
+            let first = if row < tiled.0 { tiled.1 } else { 0 };
+            for column in first..columns {
+                out[row * columns + column] =
+                    self.dot(left.row(row as u32), right.row(column as u32));
+            }
+        }
+    }
 }
 
 fn check_rows(row: &[i8], other_length: usize) {
@@ -167,6 +225,26 @@ mod tests {
         ) {
             for kernel in ByteKernel::available() {
                 prop_assert_eq!(i64::from(kernel.dot(&a, &b)), slow_dot(&a, &b), "{}", kernel.name());
+            }
+        }
+
+        #[test]
+        fn products_of_all_pairs_are_single_dots(
+            units in 1usize..=4, rows in 0usize..11, columns in 0usize..11,
+            bytes in prop::collection::vec(-127i8..=127, 21 * 4 * ROW_UNIT),
+        ) {
+            let stride = units * ROW_UNIT;
+            let all = ByteRows::new(&bytes[..21 * stride], stride);
+            let (left, right) = (all.part(0..rows), all.part(10..10 + columns));
+            let slow = |row: usize, column: usize| slow_dot(left.row(row as u32), right.row(column as u32));
+            let expected: Vec<i64> = (0..rows)
+                .flat_map(|row| (0..columns).map(move |column| slow(row, column)))
+                .collect();
+            for kernel in ByteKernel::available() {
+                let mut found = vec![i32::MAX; rows * columns];
+                kernel.products(left, right, &mut found);
+                let found: Vec<i64> = found.into_iter().map(i64::from).collect();
+                prop_assert_eq!(&found, &expected, "{}", kernel.name());
             }
         }
 
@@ -198,6 +276,13 @@ mod tests {
             assert_eq!(kernel.dot(&high, &high), expected, "{}", kernel.name());
             assert_eq!(kernel.dot(&high, &low), -expected, "{}", kernel.name());
             assert_eq!(kernel.dot(&low, &low), expected, "{}", kernel.name());
+            let four = [&high[..], &low, &high, &low].concat();
+            let mut products = [0; 16];
+            let rows = ByteRows::new(&four, ROW_BYTES_MAX);
+            kernel.products(rows, rows, &mut products);
+            let signs = [1, -1, 1, -1];
+            let all = (0..16).map(|at: usize| expected * signs[at / 4] * signs[at % 4]);
+            assert_eq!(products.to_vec(), all.collect::<Vec<_>>(), "{}", kernel.name());
         }
     }
 
