@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
-use crate::index::{ExactIndex, VectorIndex};
+use crate::index::ExactIndex;
 use crate::inference::{Detector, Encoder};
 use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
 use crate::query::{
-    self, Clusters, Corpus, Filter, LabelCount, Method, Objects, StoredGraph, TrainReport,
+    self, Clusters, Corpus, Filter, LabelCount, Method, Objects, Rows, TrainReport,
 };
 use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, SpaceId};
 use crate::store::{LabelEntry, Store};
@@ -68,23 +68,14 @@ pub struct Database {
     space: SpaceId,
     loaded_objects: Mutex<Option<Arc<Objects>>>,
     loaded: Mutex<Option<Arc<Loaded>>>,
-    stored_graph: Mutex<Option<Arc<StoredGraph>>>,
+    loaded_rows: Mutex<Option<Arc<Rows>>>,
+    graph: Mutex<Option<GraphState>>,
 }
 
-/// The images in memory, and the index over their vectors. Dropped when the store changes.
+/// The images in memory, and the scan of their vectors. Dropped when the store changes.
 struct Loaded {
     corpus: Corpus,
     exact: ExactIndex,
-    graph: GraphState,
-}
-
-impl Loaded {
-    fn index(&self, exact: bool) -> &dyn VectorIndex {
-        match &self.graph {
-            GraphState::Ready(graph) if !exact => &**graph,
-            _ => &self.exact,
-        }
-    }
 }
 
 /// An image of the database as it is listed.
@@ -126,7 +117,8 @@ impl Database {
             detector: None,
             space,
             loaded: Mutex::new(None),
-            stored_graph: Mutex::new(None),
+            loaded_rows: Mutex::new(None),
+            graph: Mutex::new(None),
             loaded_objects: Mutex::new(None),
         })
     }
@@ -223,8 +215,7 @@ impl Database {
     /// # Errors
     /// [`Error::Query`].
     pub fn images(&self, filter: &Filter) -> Result<Vec<ImageRow>, Error> {
-        let loaded = self.loaded()?;
-        Ok(query::list(&loaded.corpus, filter, self.encoder.class_names())?)
+        Ok(query::list(&*self.rows()?, filter, self.encoder.class_names())?)
     }
 
     /// An image with what is known of it; `None` for a number that no image has.
@@ -232,7 +223,7 @@ impl Database {
     /// # Errors
     /// [`Error::Query`].
     pub fn image(&self, id: ImageId) -> Result<Option<ImageRow>, Error> {
-        Ok(self.loaded()?.corpus.row(id).cloned())
+        Ok(self.rows()?.row(id).cloned())
     }
 
     /// The raw files of an image's shot: what [`Database::images`] does not list beside the image.
@@ -240,7 +231,7 @@ impl Database {
     /// # Errors
     /// [`Error::Query`].
     pub fn raw_files(&self, row: &ImageRow) -> Result<Vec<PathBuf>, Error> {
-        let locations = self.loaded()?.corpus.raw_locations(row);
+        let locations = self.rows()?.raw_locations(row);
         Ok(locations.iter().map(|location| location.to_path(&self.home)).collect())
     }
 
@@ -320,7 +311,7 @@ impl Database {
     /// # Errors
     /// [`Error::Query`].
     pub fn labels(&self) -> Result<Vec<LabelCount>, Error> {
-        Ok(query::count_labels(self.loaded()?.corpus.rows()))
+        Ok(query::count_labels(self.rows()?.as_slice()))
     }
 
     /// Trains a random forest on the labelled images and stores it.
@@ -342,24 +333,44 @@ impl Database {
         Ok(predictions)
     }
 
-    /// Loads images and index on first use.
+    /// Loads what is known of the images on first use.
+    fn rows(&self) -> Result<Arc<Rows>, Error> {
+        let mut slot = self.rows_slot();
+        if let Some(rows) = &*slot {
+            return Ok(rows.clone());
+        }
+        let rows = Arc::new(Rows::load(&self.store, self.space)?);
+        *slot = Some(rows.clone());
+        Ok(rows)
+    }
+
+    fn rows_if_loaded(&self) -> Option<Arc<Rows>> {
+        self.rows_slot().clone()
+    }
+
+    /// Loads images and vectors on first use.
     fn loaded(&self) -> Result<Arc<Loaded>, Error> {
         let mut slot = self.loaded_slot();
         if let Some(loaded) = &*slot {
             return Ok(loaded.clone());
         }
-        let corpus = Corpus::load(&self.store, self.space, self.encoder.space())?;
+        let (space, rows) = (self.encoder.space(), self.rows()?);
+        let corpus = Corpus::load(&self.store, self.space, space, rows)?;
         let exact = ExactIndex::new(corpus.vectors().clone());
-        let graph = GraphState::load(&self.graph_path(), &corpus);
-        let loaded = Arc::new(Loaded { corpus, exact, graph });
+        let loaded = Arc::new(Loaded { corpus, exact });
         *slot = Some(loaded.clone());
         Ok(loaded)
     }
 
     fn forget_loaded(&self) {
         *self.loaded_slot() = None;
-        self.forget_stored_graph();
+        *self.rows_slot() = None;
+        self.forget_graph();
         self.forget_objects();
+    }
+
+    fn rows_slot(&self) -> MutexGuard<'_, Option<Arc<Rows>>> {
+        self.loaded_rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn loaded_slot(&self) -> MutexGuard<'_, Option<Arc<Loaded>>> {

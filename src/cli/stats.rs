@@ -32,7 +32,7 @@ pub(super) fn run(global: &GlobalArgs, output: &Output) -> anyhow::Result<Outcom
         ),
         ("network", format!("{}, {} dimensions", space.model, space.dimension)),
         ("input", space.preprocessing.clone()),
-        ("index", format!("{}, {}", stats.vector_index, counted(stats.vectors, "vector"))),
+        ("index", format!("{}, {}", stats.vector_index, counted(stats.embeddings, "embedding"))),
         (
             "store",
             format!(

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Database;
 use crate::error::Error;
 use crate::index::{
-    BuildPhase, GraphFile, GraphParameters, IndexError, Members, PatchedGraph, SnapshotError,
-    VectorIndex, build_graph, load_graph, save_graph,
+    BuildPhase, GraphFile, GraphParameters, IndexError, Members, SnapshotError, VectorIndex,
+    build_graph, load_graph, save_graph,
 };
-use crate::query::Corpus;
-use crate::record::{ImageId, Space};
+use crate::query::{Corpus, StoredGraph};
 
 /// From this many distinct vectors on, a graph is built without being asked for.
 ///
@@ -33,56 +32,21 @@ pub enum GraphPolicy {
 }
 
 /// What there is of a graph.
+#[derive(Clone)]
 pub(super) enum GraphState {
     /// No file.
     Absent,
-    /// A graph over the stored vectors, up to what came and went since.
-    Ready(Box<PatchedGraph>),
+    /// A graph over the stored embeddings, with what came since.
+    Ready(Arc<StoredGraph>),
     /// A file that cannot be used.
-    Unusable(SnapshotError),
+    Unusable(Arc<SnapshotError>),
 }
 
 impl GraphState {
-    pub(super) fn load(path: &Path, corpus: &Corpus) -> Self {
-        let node_of = |key| corpus.row(ImageId(key)).map(|row| row.node);
-        match Self::read(path, corpus.space()) {
-            Ok(None) => Self::Absent,
-            Ok(Some(file)) => {
-                let vectors = Arc::clone(corpus.vectors());
-                Self::Ready(Box::new(PatchedGraph::new(file, vectors, node_of)))
-            }
-            Err(error) => {
-                tracing::warn!(%error, ?path, "the vector graph is not used");
-                Self::Unusable(error)
-            }
-        }
-    }
-
-    /// The graph of a space, if there is one.
-    pub(super) fn read(
-        path: &Path,
-        space: &Space,
-    ) -> Result<Option<Arc<GraphFile>>, SnapshotError> {
-        match path.exists() {
-            true => load_graph(path, space.digest()).map(|file| Some(Arc::new(file))),
-            false => Ok(None),
-        }
-    }
-
-    /// Whether a new graph would be the same.
-    fn is_current(&self) -> bool {
+    pub(super) fn ready(&self) -> Option<&Arc<StoredGraph>> {
         match self {
-            Self::Ready(graph) => graph.is_current() && graph.file().check_codes().is_ok(),
-            Self::Absent | Self::Unusable(_) => false,
-        }
-    }
-
-    /// Whether a new graph is due under [`GraphPolicy::Auto`].
-    fn is_due(&self, vectors: usize) -> bool {
-        match self {
-            Self::Ready(graph) => graph.is_worn() || graph.file().check_codes().is_err(),
-            Self::Absent => vectors >= GRAPH_FROM,
-            Self::Unusable(_) => true,
+            Self::Ready(graph) => Some(graph),
+            Self::Absent | Self::Unusable(_) => None,
         }
     }
 }
@@ -132,26 +96,15 @@ impl Database {
             remove_if_there(&path)?;
             return Ok(None);
         }
-        // Most databases are small: they need not be loaded to know that.
-        let embeddings = self.store.manifest().counts.embeddings;
-        if policy == GraphPolicy::Auto && embeddings < GRAPH_FROM as u64 && !path.exists() {
-            return Ok(None);
-        }
-        // Nor does one whose graph still serves.
-        if policy == GraphPolicy::Auto
-            && let Some(graph) = self.stored_graph()?
-            && !graph.is_worn(self.store.embedded_images(self.space).count())
-            && graph.file().check_codes().is_ok()
-        {
+        if !self.graph_is_due(policy)? {
             return Ok(None);
         }
         let loaded = self.loaded()?;
         let vectors = loaded.corpus.vectors();
-        let is_due = match policy {
-            GraphPolicy::Always => !loaded.graph.is_current(),
-            _ => loaded.graph.is_due(vectors.len()),
-        };
-        if vectors.is_empty() || !is_due {
+        // Copies of one image count once here, and are told from others by their vectors alone.
+        let is_wanted =
+            policy == GraphPolicy::Always || vectors.len() >= GRAPH_FROM || path.exists();
+        if vectors.is_empty() || !is_wanted {
             return Ok(None);
         }
         let progress = |progress: crate::index::BuildProgress| {
@@ -181,6 +134,67 @@ impl Database {
             recall_at_10: graph.recall().recall(),
             unreachable: graph.unreachable().len(),
         }))
+    }
+
+    /// Whether a graph should be built, as far as that can be told without loading the vectors.
+    fn graph_is_due(&self, policy: GraphPolicy) -> Result<bool, Error> {
+        Ok(match (self.graph()?, policy) {
+            (GraphState::Absent, GraphPolicy::Always) | (GraphState::Unusable(_), _) => true,
+            (GraphState::Absent, _) => self.embedded_count()? >= GRAPH_FROM,
+            (GraphState::Ready(graph), policy) => {
+                let embedded = self.embedded_count()?;
+                let is_old = match policy {
+                    GraphPolicy::Always => !graph.is_current(embedded),
+                    _ => graph.is_worn(embedded),
+                };
+                is_old || graph.file().check_codes().is_err()
+            }
+        })
+    }
+
+    /// The number of images that have an embedding.
+    fn embedded_count(&self) -> Result<usize, Error> {
+        let mut count = 0;
+        for entry in self.store.embedded_images(self.space) {
+            entry?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The graph over the stored embeddings, read on first use.
+    pub(super) fn graph(&self) -> Result<GraphState, Error> {
+        let mut slot = self.graph_slot();
+        if slot.is_none() {
+            *slot = Some(self.read_graph()?);
+        }
+        Ok(slot.clone().unwrap_or(GraphState::Absent))
+    }
+
+    fn read_graph(&self) -> Result<GraphState, Error> {
+        let (path, space) = (self.graph_path(), self.encoder.space());
+        if !path.exists() {
+            return Ok(GraphState::Absent);
+        }
+        match load_graph(&path, space.digest()) {
+            Ok(file) => {
+                let graph = StoredGraph::load(file, &self.store, self.space, space)?;
+                Ok(GraphState::Ready(Arc::new(graph)))
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?path, "the vector graph is not used");
+                Ok(GraphState::Unusable(Arc::new(error)))
+            }
+        }
+    }
+
+    pub(super) fn forget_graph(&self) {
+        *self.graph_slot() = None;
+    }
+
+    fn graph_slot(&self) -> MutexGuard<'_, Option<GraphState>> {
+        // The slot is replaced as a whole, as that of the loaded images is.
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The image numbers of each node, and those of the images without an embedding.

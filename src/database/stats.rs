@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Database, GraphState};
+use super::Database;
 use crate::error::Error;
 use crate::record::{Location, LocationState, Space};
 use crate::store::FORMAT_VERSION;
@@ -32,8 +32,8 @@ pub struct Stats {
     pub predicted: u64,
     /// What the embeddings are.
     pub space: Space,
-    /// Vectors in the index; images with the very same vector share one.
-    pub vectors: u64,
+    /// Images with an embedding in this space.
+    pub embeddings: u64,
     /// `exact` or `graph`: how a search goes.
     pub vector_index: String,
     /// Length of the store's files.
@@ -50,8 +50,8 @@ impl Database {
     /// # Errors
     /// [`Error::Store`].
     pub fn stats(&self) -> Result<Stats, Error> {
-        let loaded = self.loaded()?;
-        let rows = loaded.corpus.rows();
+        let rows = self.rows()?;
+        let rows = rows.as_slice();
         let present = rows.iter().filter(|row| !row.locations.is_empty());
         let mut formats = BTreeMap::new();
         for row in present.clone() {
@@ -78,10 +78,10 @@ impl Database {
             labelled: rows.iter().filter(|row| row.label.is_some()).count() as u64,
             predicted: rows.iter().filter(|row| row.prediction.is_some()).count() as u64,
             space: self.encoder.space().clone(),
-            vectors: loaded.corpus.vectors().len() as u64,
-            vector_index: match loaded.graph {
-                GraphState::Ready(_) => "graph".to_owned(),
-                _ => "exact".to_owned(),
+            embeddings: rows.len() as u64,
+            vector_index: match self.graph()?.ready() {
+                Some(_) => "graph".to_owned(),
+                None => "exact".to_owned(),
             },
             store_bytes: self.store.size_bytes(),
             format_version: FORMAT_VERSION,

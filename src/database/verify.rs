@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{Database, GraphState, Loaded};
 use crate::error::Error;
-use crate::index;
+use crate::index::{self, IndexError, Neighbor, NodeFilter, VectorIndex};
+use crate::query::{Corpus, Sharers, StoredGraph};
 use crate::store::Counts;
 
 /// Neighbors that recall is measured on.
@@ -43,22 +44,23 @@ impl Database {
             problems.push(format!("the manifest says {}, found {records}", manifest.counts));
         }
         self.check_references(&mut problems)?;
-        let loaded = self.loaded()?;
-        let recall = measure(&loaded, queries)?;
-        if let GraphState::Ready(graph) = &loaded.graph
+        let (loaded, graph) = (self.loaded()?, self.graph()?);
+        let served = graph.ready().map(|graph| Served { graph, corpus: &loaded.corpus });
+        let recall = measure(served.as_ref(), &loaded, queries)?;
+        if let GraphState::Ready(graph) = &graph
             && let Err(error) = graph.file().check_codes()
         {
             problems.push(format!(
                 "scores of the vector graph may be wrong: {error}; `lookalike index` builds it again"
             ));
         }
-        let index = match &loaded.graph {
+        let index = match &graph {
             GraphState::Ready(graph) => format!(
                 "graph over {} vectors, ef {}, {} scanned exactly; recall@10 {:.4} \
                  ({:.4} to {:.4}, 95 %, {} queries)",
                 loaded.corpus.vectors().len(),
                 graph.file().graph.ef(),
-                graph.file().graph.unreachable().len() + graph.delta_len(),
+                graph.file().graph.unreachable().len() + graph.newer_len(),
                 recall.recall(),
                 recall.low(),
                 recall.high(),
@@ -110,11 +112,49 @@ impl Database {
     }
 }
 
+/// The graph that serves searches, in the nodes of a corpus.
+struct Served<'a> {
+    graph: &'a StoredGraph,
+    corpus: &'a Corpus,
+}
+
+impl VectorIndex for Served<'_> {
+    fn len(&self) -> usize {
+        self.corpus.vectors().len()
+    }
+
+    fn dimension(&self) -> usize {
+        self.corpus.vectors().dimension()
+    }
+
+    fn search(
+        &self,
+        query: &[f32],
+        k: usize,
+        _: Option<&NodeFilter>,
+    ) -> Result<Vec<Neighbor>, IndexError> {
+        let (found, _) = self.graph.nearest(query, k, None)?;
+        let neighbor = |(score, images): &Sharers| {
+            let row = images.iter().find_map(|id| self.corpus.row(*id))?;
+            Some(Neighbor { node: self.corpus.node(row), score: *score })
+        };
+        Ok(found.iter().filter_map(neighbor).collect())
+    }
+}
+
 /// Asks with vectors spread evenly over the set.
-fn measure(loaded: &Loaded, queries: usize) -> Result<index::RecallReport, Error> {
+fn measure(
+    served: Option<&Served<'_>>,
+    loaded: &Loaded,
+    queries: usize,
+) -> Result<index::RecallReport, Error> {
     let vectors = loaded.corpus.vectors();
     let count = queries.min(vectors.len());
     let sample: Vec<&[f32]> =
         (0..count).map(|query| vectors.row((query * vectors.len() / count) as u32)).collect();
-    Ok(index::recall(loaded.index(false), &loaded.exact, &sample, RECALL_K)?)
+    let index: &dyn VectorIndex = match served {
+        Some(served) => served,
+        None => &loaded.exact,
+    };
+    Ok(index::recall(index, &loaded.exact, &sample, RECALL_K)?)
 }

@@ -35,7 +35,6 @@ mod fixture;
 mod graph;
 mod members;
 mod neighbor;
-mod patched;
 mod relink;
 mod snapshot;
 mod vectors;
@@ -48,7 +47,6 @@ pub use filter::NodeFilter;
 pub use graph::{GraphIndex, LinksDefect};
 pub use members::Members;
 pub use neighbor::Neighbor;
-pub use patched::PatchedGraph;
 pub use snapshot::{GraphFile, SnapshotError, SnapshotSection, load_graph, save_graph};
 pub use vectors::{VectorSet, VectorSetBuilder};
 

@@ -76,8 +76,8 @@ pub fn cluster(
     seed: u64,
     class_names: &[String],
 ) -> Result<Clusters, QueryError> {
-    let filter = filter.resolve_in(corpus, class_names)?;
-    let rows: Vec<&Row> = filter.rows(corpus).collect();
+    let filter = filter.resolve_in(corpus.known(), class_names)?;
+    let rows: Vec<&Row> = filter.rows(corpus.known()).collect();
     if rows.is_empty() {
         return Err(QueryError::NoImages);
     }

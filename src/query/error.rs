@@ -36,6 +36,9 @@ pub enum QueryError {
         /// Distinct labels on indexed images.
         found: usize,
     },
+    /// Another thread changed the store while it was read.
+    #[error("the database changed while it was read: try again")]
+    Changed,
     /// No forest has been trained.
     #[error("no forest has been trained: `lookalike label train` trains one")]
     NoForest,

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Capture, Corpus, QueryError, Row};
-use crate::index::NodeFilter;
+use super::{Capture, QueryError, Row, Rows};
 use crate::record::{ClassId, ImageId, Location};
 
 /// A class counts for an image from this probability on: below it, the
@@ -43,34 +42,30 @@ impl Filter {
         Ok(ResolvedFilter { filter: self, classes })
     }
 
-    /// Resolves all names, with the label that some image of the corpus must have.
+    /// Resolves all names, with the label that some image must have.
     ///
     /// # Errors
     /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
     pub(super) fn resolve_in(
         &self,
-        corpus: &Corpus,
+        rows: &Rows,
         class_names: &[String],
     ) -> Result<ResolvedFilter<'_>, QueryError> {
         if let Some(name) = &self.label {
-            check_label(name, corpus)?;
+            check_label(name, rows)?;
         }
         self.resolve(class_names)
     }
 }
 
-/// The images of a corpus that pass a filter and still have a file, ordered by number; of a shot
+/// The images that pass a filter and still have a file, ordered by number; of a shot
 /// in several files, the developed image.
 ///
 /// # Errors
 /// [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
-pub fn list(
-    corpus: &Corpus,
-    filter: &Filter,
-    class_names: &[String],
-) -> Result<Vec<Row>, QueryError> {
-    let filter = filter.resolve_in(corpus, class_names)?;
-    Ok(filter.rows(corpus).cloned().collect())
+pub fn list(rows: &Rows, filter: &Filter, class_names: &[String]) -> Result<Vec<Row>, QueryError> {
+    let filter = filter.resolve_in(rows, class_names)?;
+    Ok(filter.rows(rows).cloned().collect())
 }
 
 /// A filter whose names are known to exist.
@@ -87,9 +82,9 @@ impl ResolvedFilter<'_> {
         self.meets_conditions(row) && !developed.is_some_and(|row| self.meets_conditions(row))
     }
 
-    /// The images of a corpus that pass.
-    pub(super) fn rows<'r>(&'r self, corpus: &'r Corpus) -> impl Iterator<Item = &'r Row> {
-        corpus.rows().iter().filter(|row| self.passes(row, corpus.developed(row)))
+    /// The images that pass.
+    pub(super) fn rows<'r>(&'r self, rows: &'r Rows) -> impl Iterator<Item = &'r Row> {
+        rows.as_slice().iter().filter(|row| self.passes(row, rows.developed(row)))
     }
 
     fn meets_conditions(&self, row: &Row) -> bool {
@@ -106,13 +101,6 @@ impl ResolvedFilter<'_> {
         row.locations
             .iter()
             .filter(move |location| under.is_none_or(|folder| location.is_under(folder)))
-    }
-
-    /// The nodes with at least one image that passes.
-    pub(super) fn nodes(&self, corpus: &Corpus) -> NodeFilter {
-        let mut nodes = NodeFilter::none(corpus.vectors().len());
-        self.rows(corpus).for_each(|row| nodes.insert(row.node));
-        nodes
     }
 
     fn has_class(&self, row: &Row) -> bool {
@@ -160,8 +148,8 @@ fn words(text: &str) -> Vec<String> {
     split.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
-fn check_label(name: &str, corpus: &Corpus) -> Result<(), QueryError> {
-    let mut labels: Vec<&str> = corpus.rows().iter().filter_map(Row::effective_label).collect();
+fn check_label(name: &str, rows: &Rows) -> Result<(), QueryError> {
+    let mut labels: Vec<&str> = rows.as_slice().iter().filter_map(Row::effective_label).collect();
     labels.sort_unstable();
     labels.dedup();
     if labels.contains(&name) {

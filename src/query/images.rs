@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use super::filter::ResolvedFilter;
 use super::{Corpus, QueryError, Row};
-use crate::index::{NodeFilter, VectorIndex};
+use crate::index::{ExactIndex, NodeFilter, VectorIndex};
 use crate::record::{ImageId, Location};
-use crate::vector;
 
 /// Images that an index leads to.
 pub(super) trait Images {
@@ -23,16 +22,16 @@ pub(super) trait Images {
 
 /// What an index found.
 pub(super) struct Nearest {
-    /// The images with the cosine similarity of each, the best first.
+    /// The images with the cosine similarity of each, the best first, ties by number.
     pub(super) images: Vec<(f32, ImageId)>,
     /// Whether there are no others.
     pub(super) is_all: bool,
 }
 
-/// The images of a corpus, behind an index over its vectors.
+/// The images of a corpus, of which all are compared with the query.
 pub(super) struct InMemory<'a> {
     corpus: &'a Corpus,
-    index: &'a dyn VectorIndex,
+    index: &'a ExactIndex,
     /// The nodes that may be hits; `None` while nearly all may be.
     nodes: Option<NodeFilter>,
 }
@@ -40,21 +39,22 @@ pub(super) struct InMemory<'a> {
 impl<'a> InMemory<'a> {
     pub(super) fn new(
         corpus: &'a Corpus,
-        index: &'a dyn VectorIndex,
+        index: &'a ExactIndex,
         filter: Option<&ResolvedFilter<'_>>,
     ) -> Self {
-        Self { corpus, index, nodes: filter.map(|filter| filter.nodes(corpus)) }
+        let nodes = filter.map(|filter| {
+            let mut nodes = NodeFilter::none(corpus.vectors().len());
+            let passing = filter.rows(corpus.known());
+            passing.for_each(|row| nodes.insert(corpus.node(row)));
+            nodes
+        });
+        Self { corpus, index, nodes }
     }
 }
 
 impl Images for InMemory<'_> {
     fn nearest(&self, query: &[f32], k: usize) -> Result<Option<Nearest>, QueryError> {
-        let mut neighbors = self.index.search(query, k, self.nodes.as_ref())?;
-        // A graph knows the vectors a little less exactly than the corpus does.
-        for neighbor in &mut neighbors {
-            neighbor.score = vector::dot(query, self.corpus.vectors().row(neighbor.node));
-        }
-        neighbors.sort_unstable();
+        let neighbors = self.index.search(query, k, self.nodes.as_ref())?;
         let members = neighbors.iter().flat_map(|neighbor| {
             self.corpus.members(neighbor.node).map(|row| (neighbor.score, row.id))
         });

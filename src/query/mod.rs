@@ -1,7 +1,8 @@
 //! Questions over stored embeddings: neighbors, clusters, labels.
 //!
-//! Nearly everything here works on a [`Corpus`], the images of one space loaded into memory. A
-//! search that a graph serves reads only what it finds: [`search_stored`].
+//! Most of it works on a [`Corpus`], the images of one space in memory with their vectors, or on
+//! [`Rows`], the same without. A search that a graph serves reads only what it finds:
+//! [`search_graph`].
 
 mod capture;
 mod clusters;
@@ -14,17 +15,19 @@ mod images;
 mod labels;
 mod neighbors;
 mod objects;
+mod rows;
 mod shots;
 mod stored;
 
 pub use capture::{Capture, Moment, Near};
 pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
-pub use corpus::{Corpus, Row};
+pub use corpus::Corpus;
 pub use error::QueryError;
 pub use filter::{Filter, list};
 pub use given::{GivenError, classify_file, embed_file};
 pub use has::{Has, HasError};
 pub use labels::{LabelCount, TrainReport, count_labels, predict_labels, train_labels};
-pub use neighbors::{Hit, MatchedObject, Search, search, search_stored};
+pub use neighbors::{Hit, MatchedObject, Search, search, search_graph};
 pub use objects::{ClassCount, Objects, search_objects};
-pub use stored::StoredGraph;
+pub use rows::{Row, Rows};
+pub use stored::{Passing, Sharers, StoredGraph};

@@ -3,8 +3,8 @@
 use super::filter::ResolvedFilter;
 use super::images::{Images, InMemory};
 use super::stored::InStore;
-use super::{Corpus, Filter, QueryError, Row, StoredGraph};
-use crate::index::VectorIndex;
+use super::{Corpus, Filter, QueryError, Row, Rows, StoredGraph};
+use crate::index::ExactIndex;
 use crate::record::{ContentHash, Detection, ImageId, Location, SpaceId};
 use crate::store::{ObjectNumber, Store};
 
@@ -38,6 +38,12 @@ impl Default for Search {
     }
 }
 
+impl Search {
+    fn narrows(&self) -> bool {
+        self.filter != Filter::default()
+    }
+}
+
 /// One image that resembles the query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -64,7 +70,8 @@ pub struct MatchedObject {
     pub detection: Detection,
 }
 
-/// Finds the images most similar to a query vector, the best first, ties by number.
+/// Finds the images most similar to a query vector by comparing it with all of them: the best
+/// first, ties by number.
 ///
 /// Gives `top` hits whenever that many images pass the filter and the score.
 ///
@@ -73,35 +80,43 @@ pub struct MatchedObject {
 /// are not finite; [`QueryError::UnknownClass`], [`QueryError::UnknownLabel`].
 pub fn search(
     corpus: &Corpus,
-    index: &dyn VectorIndex,
+    index: &ExactIndex,
     query: &[f32],
     search: &Search,
     class_names: &[String],
 ) -> Result<Vec<Hit>, QueryError> {
-    let filter = search.filter.resolve_in(corpus, class_names)?;
-    let narrows = search.filter != Filter::default();
-    let images = InMemory::new(corpus, index, narrows.then_some(&filter));
+    let filter = search.filter.resolve_in(corpus.known(), class_names)?;
+    let images = InMemory::new(corpus, index, search.narrows().then_some(&filter));
     let hits = find(&images, &filter, query, search)?;
     Ok(hits.expect("images in memory are found in no other way"))
 }
 
-/// Finds the same images as [`search`] without loading the others: about a millisecond.
+/// Finds the same images by a graph, up to its recall, and reads the embeddings of those alone:
+/// about a millisecond.
 ///
-/// `None` when too few of the nearest images pass the filter: then it takes a look at all of them.
+/// Without `rows`, what is known of the images is read one by one too. Then `None` says that too
+/// few of the nearest images pass the filter: it takes a look at all rows.
 ///
 /// # Errors
-/// As for [`search`]; a label that nobody has is no error here, but `None`.
-pub fn search_stored(
+/// As for [`search`]; without `rows`, a label that nobody has is no error, but `None`.
+pub fn search_graph(
     store: &Store,
     space: SpaceId,
     graph: &StoredGraph,
+    rows: Option<&Rows>,
     query: &[f32],
     search: &Search,
     class_names: &[String],
 ) -> Result<Option<Vec<Hit>>, QueryError> {
-    let filter = search.filter.resolve(class_names)?;
-    let hits = find(&InStore { store, space, graph }, &filter, query, search)?;
-    Ok(hits.filter(|hits| !hits.is_empty() || search.filter.label.is_none()))
+    let filter = match rows {
+        Some(rows) => search.filter.resolve_in(rows, class_names)?,
+        None => search.filter.resolve(class_names)?,
+    };
+    let images = InStore::new(store, space, graph, rows, search.narrows().then_some(&filter));
+    let hits = find(&images, &filter, query, search)?;
+    let is_answer =
+        |hits: &Vec<Hit>| rows.is_some() || search.filter.label.is_none() || !hits.is_empty();
+    Ok(hits.filter(is_answer))
 }
 
 /// Asks for nearest images, and for more of them until enough pass.

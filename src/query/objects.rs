@@ -103,11 +103,12 @@ pub fn search_objects(
     search: &Search,
     class_names: &[String],
 ) -> Result<Vec<Hit>, QueryError> {
-    let filter = search.filter.resolve_in(corpus, class_names)?;
+    let filter = search.filter.resolve_in(corpus.known(), class_names)?;
     let query_shot = query_shot(&InMemory::new(corpus, &objects.index, None), search)?;
     let locations = |id| {
         let row = corpus.row(id)?;
-        let locations = hit_locations(row, corpus.developed(row), &filter, search, query_shot);
+        let locations =
+            hit_locations(row, corpus.known().developed(row), &filter, search, query_shot);
         (!locations.is_empty()).then_some((row, locations))
     };
     let mut nodes = NodeFilter::none(objects.members.len());
@@ -138,7 +139,7 @@ pub fn search_objects(
                         hash: row.record.hash,
                         score,
                         locations,
-                        raw_locations: corpus.raw_locations(row),
+                        raw_locations: corpus.known().raw_locations(row),
                         object: objects.object(member),
                     });
                 }

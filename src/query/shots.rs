@@ -89,7 +89,6 @@ mod tests {
             locations: vec![Location::from_bytes(path.into())],
             label: None,
             prediction: None,
-            node: 0,
             raws: Vec::new(),
             developed: None,
         }

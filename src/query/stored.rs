@@ -1,11 +1,11 @@
 //! Images that stay in the store: a search reads those that it meets, and no others.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
+use super::filter::ResolvedFilter;
 use super::images::{Images, Nearest};
-use super::{QueryError, Row, shots};
-use crate::index::{ExactIndex, GraphFile, VectorIndex, VectorSetBuilder};
+use super::{QueryError, Row, Rows, shots};
+use crate::index::{ExactIndex, GraphFile, IndexError, NodeFilter, VectorIndex, VectorSetBuilder};
 use crate::record::{ImageId, Location, LocationState, Space, SpaceId};
 use crate::store::Store;
 use crate::vector;
@@ -14,7 +14,7 @@ use crate::vector;
 ///
 /// Images that went since are still in it: whoever asks finds no record of them.
 pub struct StoredGraph {
-    file: Arc<GraphFile>,
+    file: GraphFile,
     newer: ExactIndex,
     /// The images of each vector that the graph lacks.
     newer_members: Vec<Vec<ImageId>>,
@@ -26,7 +26,7 @@ impl StoredGraph {
     /// # Errors
     /// As for [`Corpus::load`](super::Corpus::load).
     pub fn load(
-        file: Arc<GraphFile>,
+        file: GraphFile,
         store: &Store,
         space_id: SpaceId,
         space: &Space,
@@ -60,59 +60,146 @@ impl StoredGraph {
         &self.file
     }
 
-    /// Whether a new graph pays, when so many images have an embedding.
-    pub fn is_worn(&self, embedded: usize) -> bool {
-        let known: usize = self.newer_members.iter().map(Vec::len).sum();
-        let gone = (self.file.members.len() + known).saturating_sub(embedded);
-        self.file.is_worn_by(self.newer.len(), gone)
+    /// The number of distinct vectors that the graph lacks: each search scans them.
+    pub fn newer_len(&self) -> usize {
+        self.newer.len()
     }
+
+    /// The number of images in the graph that have no embedding any more, when so many have one.
+    fn gone(&self, embedded: usize) -> usize {
+        let known: usize = self.newer_members.iter().map(Vec::len).sum();
+        (self.file.members.len() + known).saturating_sub(embedded)
+    }
+
+    /// Whether a new graph would link the same images, when so many have an embedding.
+    pub fn is_current(&self, embedded: usize) -> bool {
+        self.newer.is_empty() && self.gone(embedded) == 0
+    }
+
+    /// Whether a new graph pays, when so many images have an embedding: the scan beside this one
+    /// takes longer than the walk, or walks spend a fourth of their way on images that are gone.
+    pub fn is_worn(&self, embedded: usize) -> bool {
+        wears(self.file.graph.len(), self.newer.len(), self.gone(embedded))
+    }
+
+    /// The `k` vectors nearest to a query with the images of each, the best first; and whether
+    /// there are no others. Scores are off by 1e-4 at most.
+    ///
+    /// # Errors
+    /// As for [`VectorIndex::search`].
+    pub fn nearest(
+        &self,
+        query: &[f32],
+        k: usize,
+        passing: Option<&Passing>,
+    ) -> Result<(Vec<Sharers>, bool), IndexError> {
+        let linked = self.file.graph.search(query, k, passing.map(|passing| &passing.linked))?;
+        let newest = self.newer.search(query, k, passing.map(|passing| &passing.newer))?;
+        let is_all = linked.len() < k && newest.len() < k && linked.len() + newest.len() <= k;
+        let linked = linked.iter().map(|neighbor| {
+            let keys = self.file.members.keys(neighbor.node).iter();
+            (neighbor.score, keys.map(|key| ImageId(*key)).collect())
+        });
+        let newest = newest.iter().map(|neighbor| {
+            let members = self.newer_members.get(neighbor.node as usize);
+            (neighbor.score, members.cloned().unwrap_or_default())
+        });
+        let mut found: Vec<Sharers> = linked.chain(newest).collect();
+        // Each side gave its best: the best of all are among them, and as many that are not.
+        found.sort_unstable_by(best_first);
+        found.truncate(k);
+        Ok((found, is_all))
+    }
+
+    /// The vectors of the images that pass a filter.
+    fn passing(&self, rows: &Rows, filter: &ResolvedFilter<'_>) -> Passing {
+        let ids: Vec<ImageId> = filter.rows(rows).map(|row| row.id).collect();
+        let passes = |id: ImageId| ids.binary_search(&id).is_ok();
+        let is_linked = |node| self.file.members.keys(node).iter().any(|key| passes(ImageId(*key)));
+        let is_newer = |node: u32| self.newer_members[node as usize].iter().any(|id| passes(*id));
+        Passing {
+            linked: NodeFilter::from_predicate(self.file.graph.len(), is_linked),
+            newer: NodeFilter::from_predicate(self.newer.len(), is_newer),
+        }
+    }
+}
+
+/// A score, and the images that share the vector with this score, ascending.
+pub type Sharers = (f32, Vec<ImageId>);
+
+/// Which vectors of a [`StoredGraph`] may be found.
+pub struct Passing {
+    linked: NodeFilter,
+    newer: NodeFilter,
+}
+
+/// Whether so many vectors that came or went wear out a graph of `len`.
+fn wears(len: usize, came: usize, went: usize) -> bool {
+    came > NEWER_MAX.max(len / NEWER_PART) || went > len / 4
+}
+
+/// Newer vectors that are scanned beside any graph: by estimate about as long as a few walks.
+const NEWER_MAX: usize = 2_000;
+
+/// Beside a large graph, this part of it may be newer: building takes minutes there.
+const NEWER_PART: usize = 20;
+
+fn best_first(a: &Sharers, b: &Sharers) -> std::cmp::Ordering {
+    b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))
 }
 
 /// The images of a store, behind a graph.
 pub(super) struct InStore<'a> {
-    pub(super) store: &'a Store,
-    pub(super) space: SpaceId,
-    pub(super) graph: &'a StoredGraph,
+    store: &'a Store,
+    space: SpaceId,
+    graph: &'a StoredGraph,
+    rows: Option<&'a Rows>,
+    passing: Option<Passing>,
 }
 
 /// Images that a search reads one by one, at most: reading all of them at once, in order, costs
 /// less than reading a hundredth of them in any order.
 const IMAGES_MAX: usize = 1_000;
 
+impl<'a> InStore<'a> {
+    pub(super) fn new(
+        store: &'a Store,
+        space: SpaceId,
+        graph: &'a StoredGraph,
+        rows: Option<&'a Rows>,
+        filter: Option<&ResolvedFilter<'_>>,
+    ) -> Self {
+        let passing = rows.zip(filter).map(|(rows, filter)| graph.passing(rows, filter));
+        Self { store, space, graph, rows, passing }
+    }
+}
+
 impl Images for InStore<'_> {
     fn nearest(&self, query: &[f32], k: usize) -> Result<Option<Nearest>, QueryError> {
-        if k > IMAGES_MAX {
+        if self.rows.is_none() && k > IMAGES_MAX {
             return Ok(None);
         }
-        let StoredGraph { file, newer, newer_members } = self.graph;
-        let linked = file.graph.search(query, k, None)?;
-        let newest = newer.search(query, k, None)?;
-        let mut is_all = linked.len() < k && newest.len() < k;
-        let linked = linked.iter().flat_map(|neighbor| {
-            let keys = file.members.keys(neighbor.node).iter();
-            keys.map(|key| (neighbor.score, ImageId(*key)))
-        });
-        let newest = newest.iter().flat_map(|neighbor| {
-            let members = newer_members.get(neighbor.node as usize).into_iter().flatten();
-            members.map(|id| (neighbor.score, *id))
-        });
-        let mut images: Vec<(f32, ImageId)> = linked.chain(newest).collect();
-        // Each side gave its best: together they hold the best of all, and as many again.
-        images.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        is_all &= images.len() <= k;
-        images.truncate(k);
-        let mut scored = Vec::with_capacity(images.len());
-        for (_, id) in images {
+        let (mut found, is_all) = self.graph.nearest(query, k, self.passing.as_ref())?;
+        for (score, images) in &mut found {
             // The graph knows the vectors a little less exactly than the store does.
-            if let Some(embedding) = self.store.embedding(self.space, id)? {
-                scored.push((vector::dot(query, embedding.as_slice()), id));
+            for id in images {
+                if let Some(embedding) = self.store.embedding(self.space, *id)? {
+                    *score = vector::dot(query, embedding.as_slice());
+                    break;
+                }
             }
         }
-        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        Ok(Some(Nearest { images: scored, is_all }))
+        found.sort_unstable_by(best_first);
+        let images = found
+            .into_iter()
+            .flat_map(|(score, images)| images.into_iter().map(move |id| (score, id)));
+        Ok(Some(Nearest { images: images.collect(), is_all }))
     }
 
     fn row(&self, id: ImageId) -> Result<Option<Cow<'_, Row>>, QueryError> {
+        if let Some(rows) = self.rows {
+            return Ok(rows.row(id).map(Cow::Borrowed));
+        }
         let Some(mut row) = self.row_alone(id)? else { return Ok(None) };
         if shots::is_raw(&row.record) {
             row.developed = self.developed(&row)?;
@@ -152,7 +239,6 @@ impl InStore<'_> {
             locations,
             label: self.store.label_of(&record.hash)?,
             prediction: self.store.prediction(id)?,
-            node: 0,
             raws: Vec::new(),
             developed: None,
             record,
@@ -193,5 +279,17 @@ impl InStore<'_> {
             );
         }
         Ok(others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graph_wears_out_by_what_came_and_by_what_went() {
+        assert!(!wears(10_000, 2_000, 2_500));
+        assert!(wears(10_000, 2_001, 0) && wears(10_000, 0, 2_501));
+        assert!(!wears(100_000, 5_000, 0) && wears(100_000, 5_001, 0));
     }
 }
