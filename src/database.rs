@@ -7,15 +7,14 @@ use crate::error::Error;
 use crate::index::ExactIndex;
 use crate::inference::{Detector, Encoder};
 use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
-use crate::query::{
-    self, Clusters, Corpus, Filter, LabelCount, Method, Objects, Rows, TrainReport,
-};
-use crate::record::{ContentHash, ImageId, Location, LocationState, Prediction, SpaceId};
-use crate::store::{LabelEntry, Store};
+use crate::query::{self, Clusters, Corpus, Filter, Method, Objects, Rows};
+use crate::record::{ContentHash, ImageId, Location, LocationState, SpaceId};
+use crate::store::Store;
 use crate::vector::Embedding;
 
 mod garbage;
 mod graph;
+mod labels;
 mod objects;
 mod roots;
 mod search;
@@ -289,48 +288,6 @@ impl Database {
         self.store
             .image_id(&ContentHash::of(&bytes))?
             .ok_or_else(|| Error::NotIndexed { path: path.to_owned() })
-    }
-
-    /// Gives images a label, or takes it away, durably.
-    ///
-    /// # Errors
-    /// [`Error::UnknownImage`], and then no label is changed.
-    pub fn label(&self, label: Option<&str>, images: &[ImageId]) -> Result<(), Error> {
-        let mut entries = Vec::new();
-        for &id in images {
-            let record = self.store.image(id)?.ok_or(Error::UnknownImage { id })?;
-            let label = label.map(str::to_owned);
-            entries.push(LabelEntry { image: record.hash, label });
-        }
-        self.forget_loaded();
-        Ok(self.store.label(&entries)?)
-    }
-
-    /// The labels of the user with their numbers of indexed images, ordered by name.
-    ///
-    /// # Errors
-    /// [`Error::Query`].
-    pub fn labels(&self) -> Result<Vec<LabelCount>, Error> {
-        Ok(query::count_labels(self.rows()?.as_slice()))
-    }
-
-    /// Trains a random forest on the labelled images and stores it.
-    ///
-    /// # Errors
-    /// [`Error::Query`]: [`TooFewLabels`](crate::query::QueryError::TooFewLabels) above all.
-    pub fn train_labels(&self, seed: u64) -> Result<TrainReport, Error> {
-        Ok(query::train_labels(&self.loaded()?.corpus, &self.store, seed)?)
-    }
-
-    /// Labels all images that the user has not labelled, and stores the labels.
-    ///
-    /// # Errors
-    /// [`Error::Query`]: [`NoForest`](crate::query::QueryError::NoForest),
-    /// [`ForestMismatch`](crate::query::QueryError::ForestMismatch).
-    pub fn predict_labels(&self) -> Result<Vec<(ImageId, Prediction)>, Error> {
-        let predictions = query::predict_labels(&self.loaded()?.corpus, &self.store)?;
-        self.forget_loaded();
-        Ok(predictions)
     }
 
     /// Loads what is known of the images on first use.

@@ -51,5 +51,6 @@ pub use ingest::{
     Wake, WalkOptions, WatchError,
 };
 pub use query::{
-    Cluster, ClusterMember, Clusters, Filter, Hit, LabelCount, Method, Search, TrainReport,
+    Cluster, ClusterMember, Clusters, Comparison, Filter, Guess, Hit, LabelCount, Method, Search,
+    Suspect, TrainReport,
 };

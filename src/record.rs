@@ -221,13 +221,14 @@ pub struct ClassScore {
 #[serde(transparent)]
 pub struct ClassId(pub u16);
 
-/// A label that a forest gave to an image.
+/// A label that a classifier gave to an image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
-    /// The label with the most votes.
+    /// The most probable label.
     pub label: String,
-    /// The fraction of the trees that voted for it, 0 to 1. Not a probability.
-    pub vote_share: f32,
+    /// How probable it is that it is right, 0 to 1, as cross-validation of the examples says.
+    #[serde(alias = "vote_share")]
+    pub confidence: f32,
 }
 
 /// Everything that decides what the numbers of an embedding mean.

@@ -124,3 +124,73 @@ fn labels_move_with_the_file_and_can_be_taken_away() {
     assert_eq!(labels.len(), 1);
     assert_eq!(labels[0]["label"], "other");
 }
+
+#[test]
+fn classifiers_are_compared_mistakes_found_and_unsure_images_left_for_review() {
+    let groups = ["animals", "flowers", "places"];
+    let folder = folder_with(&groups);
+    run_ok(folder.path(), &["index"]);
+    label_by_folder(folder.path(), &groups);
+    let compared = run_json(folder.path(), &["label", "compare"]);
+    assert_eq!(compared.len(), 3);
+    let best = compared.iter().filter(|line| line["is_recommended"] == true);
+    let best: Vec<f64> = best.map(|line| line["accuracy"].as_f64().unwrap()).collect();
+    assert_eq!(best.len(), 1);
+    assert!(compared.iter().all(|line| line["accuracy"].as_f64().unwrap() <= best[0]));
+
+    let flower = run_json(folder.path(), &["list", "--label", "flowers"]).remove(0);
+    let flower = format!("#{}", flower["id"]);
+    run_ok(folder.path(), &["label", "add", "animals", &flower]);
+    let suspects = run_json(folder.path(), &["label", "errors"]);
+    let place = suspects.iter().position(|line| format!("#{}", line["id"]) == flower);
+    assert!(place.is_some_and(|place| place < 3), "{suspects:?}");
+    assert_eq!(suspects[place.unwrap()]["suggested"], "flowers");
+    run_ok(folder.path(), &["label", "add", "flowers", &flower]);
+
+    for model in ["logistic", "forest", "neighbors"] {
+        let trained = run_json(folder.path(), &["label", "train", "--model", model]).remove(0);
+        assert_eq!(trained["classifier"], model);
+        let labelled = |error: &str| {
+            let lines = run_json(folder.path(), &["label", "predict", "--error", error]);
+            lines.iter().filter(|line| line["labelled"] == true).count()
+        };
+        assert_eq!(labelled("0.001"), 0, "{model}: too few examples to know that");
+        assert!(run_json(folder.path(), &["list", "--label", "flowers"]).len() < 20);
+        assert!(labelled("0.9") >= 4, "{model}");
+    }
+    let review = run_json(folder.path(), &["label", "review", "--count", "4"]);
+    assert_eq!(review.len(), 4);
+    assert_eq!(review, run_json(folder.path(), &["label", "review", "--count", "4"]));
+}
+
+#[test]
+fn few_images_get_an_answer_or_a_reason_from_every_command() {
+    let folder = folder_with(&["tools"]);
+    let images: Vec<_> = std::fs::read_dir(folder.path().join("tools")).unwrap().collect();
+    let images: Vec<_> = images.into_iter().map(|entry| entry.unwrap().path()).collect();
+    let commands: [&[&str]; 6] = [
+        &["cluster"],
+        &["cluster", "--method", "dbscan", "--min-points", "2"],
+        &["label", "compare"],
+        &["label", "review"],
+        &["label", "errors"],
+        &["label", "predict", "--error", "0.1"],
+    ];
+    for keep in [5, 1, 0] {
+        for image in images.iter().skip(keep) {
+            let _ = std::fs::remove_file(image);
+        }
+        let _ = std::fs::remove_dir_all(folder.path().join(".lookalike"));
+        common::run(folder.path(), &["index"]);
+        for command in commands {
+            let output = common::run(folder.path(), command);
+            let said = common::stderr(&output);
+            let code = output.status.code().unwrap();
+            assert!(code <= 2, "{command:?} on {keep}: {said}");
+            assert!(code == 0 || !said.is_empty(), "{command:?} on {keep} gives no reason");
+            assert!(code == 2 || command[0] != "label", "{command:?} on {keep}: nothing to go by");
+        }
+        let grouped = common::run(folder.path(), &["cluster"]).status.code();
+        assert_eq!(grouped, Some(if keep == 0 { 2 } else { 0 }));
+    }
+}

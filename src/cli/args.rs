@@ -1,5 +1,7 @@
 //! What can be typed: flags and subcommands, nothing resolved yet.
 
+mod cluster;
+mod label;
 mod maintenance;
 mod objects;
 
@@ -10,6 +12,8 @@ use lookalike::inference::{InstructionSet, Model, Precision};
 use lookalike::query::{Moment, Near};
 use lookalike::record::{BoundingBox, Position};
 
+pub(super) use cluster::{ClusterArgs, ClusterMethod};
+pub(super) use label::LabelCommand;
 pub(super) use maintenance::{
     BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
 };
@@ -55,7 +59,7 @@ pub(super) enum Command {
     Search(SearchArgs),
     /// Group the images that belong together
     Cluster(ClusterArgs),
-    /// Name images by hand, and let a random forest name the rest
+    /// Name images by hand, and let a classifier name the rest
     #[command(subcommand)]
     Label(LabelCommand),
     /// Say what is on images, in the database or not
@@ -270,70 +274,6 @@ fn near(text: &str) -> Result<Near, String> {
          such as 48.86,2.35,10"
             .to_owned()
     })
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ClusterArgs {
-    /// How to group
-    #[arg(long, value_enum, default_value_t = ClusterMethod::Kmeans, value_name = "METHOD")]
-    pub(super) method: ClusterMethod,
-    /// Clusters of k-means [default: chosen by silhouette]
-    #[arg(long, short, value_name = "N")]
-    pub(super) k: Option<usize>,
-    /// Radius of DBSCAN as distance of unit vectors, 0 to 2 [default: knee of the k-distances]
-    #[arg(long, value_name = "D", allow_negative_numbers = true)]
-    pub(super) eps: Option<f32>,
-    /// Images within the radius that make a core of DBSCAN [default: 3]
-    #[arg(long, value_name = "N")]
-    pub(super) min_points: Option<usize>,
-    #[command(flatten)]
-    pub(super) filter: FilterArgs,
-    /// Seed of everything random
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(super) seed: u64,
-    /// Members shown of each cluster; all of them with --json
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(super) show: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ClusterMethod {
-    /// Every image belongs to a cluster
-    Kmeans,
-    /// Images in thin places belong to none
-    Dbscan,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum LabelCommand {
-    /// Give images a label
-    Add {
-        /// The label
-        label: String,
-        /// Files in the database, or `#N` for an image's number
-        #[arg(required = true, value_name = "IMAGE")]
-        images: Vec<PathBuf>,
-    },
-    /// Take the label of images away
-    Remove {
-        /// Files in the database, or `#N` for an image's number
-        #[arg(required = true, value_name = "IMAGE")]
-        images: Vec<PathBuf>,
-    },
-    /// List the labels with their numbers of images
-    List,
-    /// Train a random forest on the labelled images
-    Train {
-        /// Seed of everything random
-        #[arg(long, value_name = "N", default_value_t = 0)]
-        seed: u64,
-    },
-    /// Let the forest label all other images
-    Predict {
-        /// Show only images with at least this share of the votes, 0 to 1
-        #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-        min_share: f32,
-    },
 }
 
 #[derive(Debug, Args)]

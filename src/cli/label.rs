@@ -1,23 +1,13 @@
-//! `lookalike label`: names by hand, and by a forest that learned from them.
+//! `lookalike label`: names by hand; what learns from them is in `label_learn`.
 
 use std::path::{Path, PathBuf};
 
+use lookalike::Database;
 use lookalike::record::ImageId;
-use lookalike::{Database, TrainReport};
-use serde::Serialize;
 
 use super::args::{GlobalArgs, LabelCommand};
-use super::output::{Output, counted, path_text, shown};
-use super::{Outcome, locate, session};
-
-/// A forest's label as `--json` prints it.
-#[derive(Serialize)]
-struct PredictionLine {
-    path: String,
-    id: ImageId,
-    label: String,
-    vote_share: f32,
-}
+use super::output::{Output, counted};
+use super::{Outcome, label_learn, locate, session};
 
 pub(super) fn run(
     global: &GlobalArgs,
@@ -42,8 +32,17 @@ pub(super) fn run(
             Ok(Outcome::Done)
         }
         LabelCommand::List => list(&database, output),
-        LabelCommand::Train { seed } => train(&database, *seed, output),
-        LabelCommand::Predict { min_share } => predict(&database, *min_share, output),
+        LabelCommand::Train { model, seed } => {
+            label_learn::train(&database, model.chosen(), *seed, output)
+        }
+        LabelCommand::Predict { error, min_confidence } => {
+            label_learn::predict(&database, *error, *min_confidence, output)
+        }
+        LabelCommand::Compare { seed } => label_learn::compare(&database, *seed, output),
+        LabelCommand::Review { count } => label_learn::review(&database, *count, output),
+        LabelCommand::Errors { count, seed } => {
+            label_learn::errors(&database, *count, *seed, output)
+        }
     }
 }
 
@@ -85,70 +84,4 @@ fn list(database: &Database, output: &Output) -> anyhow::Result<Outcome> {
         }
     }
     Ok(if labels.is_empty() { Outcome::Nothing } else { Outcome::Done })
-}
-
-fn train(database: &Database, seed: u64, output: &Output) -> anyhow::Result<Outcome> {
-    let report = database.train_labels(seed)?;
-    if output.json {
-        output.object(&report)?;
-    } else {
-        print_training(&report, output)?;
-    }
-    Ok(Outcome::Done)
-}
-
-fn print_training(report: &TrainReport, output: &Output) -> anyhow::Result<()> {
-    output.line(format!(
-        "trained on {} with {}",
-        counted(report.examples as u64, "image"),
-        counted(report.labels.len() as u64, "label")
-    ))?;
-    let percent = |share: f32| format!("{:.1} %", share * 100.0);
-    match (report.accuracy, report.accuracy_spread) {
-        (Some(accuracy), Some(spread)) => {
-            let folds = report.folds;
-            output.line(format!(
-                "accuracy {} +/- {} ({folds}-fold cross-validation, copies kept together)",
-                percent(accuracy),
-                percent(spread)
-            ))?;
-        }
-        _ => output.line("accuracy unknown: a label needs at least two different images")?,
-    }
-    let baselines = [
-        (report.nearest_neighbor_accuracy, "the most similar example's label would give"),
-        (report.majority_accuracy, "the most frequent label would give"),
-        (report.out_of_bag_accuracy, "out-of-bag accuracy"),
-    ];
-    for (value, name) in baselines {
-        if let Some(value) = value {
-            output.line(format!("{name} {}", percent(value)))?;
-        }
-    }
-    Ok(())
-}
-
-fn predict(database: &Database, min_share: f32, output: &Output) -> anyhow::Result<Outcome> {
-    let mut shown_any = false;
-    for (id, prediction) in database.predict_labels()? {
-        let Some(row) = database.image(id)? else { continue };
-        let Some(location) = row.locations.first() else { continue };
-        if prediction.vote_share < min_share {
-            continue;
-        }
-        shown_any = true;
-        let path = location.to_path(database.home());
-        if output.json {
-            output.object(&PredictionLine {
-                path: path_text(&path),
-                id,
-                label: prediction.label,
-                vote_share: prediction.vote_share,
-            })?;
-        } else {
-            let (label, share) = (prediction.label, prediction.vote_share);
-            output.line(format!("{share:.3}  {label}  {}", shown(&path)))?;
-        }
-    }
-    Ok(if shown_any { Outcome::Done } else { Outcome::Nothing })
 }

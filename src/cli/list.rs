@@ -26,7 +26,7 @@ struct ImageLine {
     classes: Vec<ClassLine>,
     label: Option<String>,
     predicted_label: Option<String>,
-    vote_share: Option<f32>,
+    confidence: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     embedding: Option<Vec<f32>>,
 }
@@ -94,7 +94,7 @@ fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result
         classes: ClassLine::all(database.encoder().class_names(), scores),
         label: row.label.clone(),
         predicted_label: row.prediction.as_ref().map(|prediction| prediction.label.clone()),
-        vote_share: row.prediction.as_ref().map(|prediction| prediction.vote_share),
+        confidence: row.prediction.as_ref().map(|prediction| prediction.confidence),
         embedding,
     })
 }

@@ -15,6 +15,7 @@ mod export_objects;
 mod gc;
 mod index;
 mod label;
+mod label_learn;
 mod list;
 mod locate;
 mod models;

@@ -1,17 +1,20 @@
 //! Cross-validation that keeps groups (bursts, near-copies) together, with the baselines a
-//! forest must beat.
+//! classifier must beat.
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Array2, ArrayView2, Axis, s};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
 
+use super::calibration::{Calibration, Judged};
+use super::classifier::{Classifier, ClassifierKind};
 use super::error::{LearnError, Result};
-use super::forest::{Forest, ForestParams, check_labels};
+use super::forest::check_labels;
 use super::matrix::{blocks, check_length, check_rows, stream};
+use super::selection::select;
 
-/// How well a forest tells classes apart on rows that it was not trained on.
+/// How well a classifier tells classes apart on rows that it was not trained on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CrossValidation {
     /// Share of right predictions in each fold.
@@ -26,43 +29,60 @@ pub struct CrossValidation {
     pub majority_baseline: f32,
     /// Accuracy of naming the class of the most similar row outside the fold.
     pub nearest_neighbor_accuracy: f32,
+    /// Fold of each row.
+    pub fold_of: Vec<usize>,
+    /// Shares of the classes for each row (n x classes), said by the classifier of its fold, that
+    /// did not see it.
+    pub shares: Array2<f32>,
+    /// The class that was named for each row, with its probability: of each fold by the calibration
+    /// of the other folds.
+    pub judged: Vec<Judged>,
+    /// The same by the shares themselves.
+    pub judged_by_shares: Vec<Judged>,
+    /// Calibration on all folds together.
+    pub calibration: Calibration,
 }
 
 /// Trains on all folds but one and predicts that one, for each fold.
 ///
 /// `groups` names the group of each row, any numbers: rows of one group never stand on both
-/// sides, because a near-copy in training makes the accuracy a lie. `params.seed` also
+/// sides, because a near-copy in training makes the accuracy a lie. `seed` also
 /// shuffles the folds. Costs `folds` trainings and O(n^2 d) for the nearest neighbors.
 ///
 /// # Errors
 ///
-/// Those of [`folds`] and [`Forest::train`].
+/// Those of [`folds`] and [`Classifier::train`].
 pub fn cross_validate(
     rows: ArrayView2<'_, f32>,
     labels: &[usize],
     groups: &[usize],
     classes: usize,
     fold_count: usize,
-    params: &ForestParams,
+    kind: ClassifierKind,
+    seed: u64,
 ) -> Result<CrossValidation> {
     check_rows(rows)?;
     check_labels(rows.nrows(), labels, classes)?;
-    let fold_of = folds(labels, groups, fold_count, params.seed)?;
-    let mut confusion = vec![vec![0; classes]; classes];
-    let mut fold_accuracies = Vec::with_capacity(fold_count);
+    let fold_of = folds(labels, groups, fold_count, seed)?;
+    let mut shares = Array2::zeros((rows.nrows(), classes));
     for fold in 0..fold_count {
         let (tested, trained): (Vec<usize>, Vec<usize>) =
             (0..rows.nrows()).partition(|&row| fold_of[row] == fold);
         let known: Vec<usize> = trained.iter().map(|&row| labels[row]).collect();
-        let forest = Forest::train(rows.select(Axis(0), &trained).view(), &known, classes, params)?;
-        let predictions = forest.predict(rows.select(Axis(0), &tested).view())?;
-        let mut right = 0;
-        for (&row, prediction) in tested.iter().zip(&predictions) {
-            confusion[labels[row]][prediction.class] += 1;
-            right += usize::from(labels[row] == prediction.class);
+        let trained = rows.select(Axis(0), &trained);
+        let classifier = Classifier::train(kind, trained.view(), &known, classes, seed)?;
+        let found = classifier.shares(rows.select(Axis(0), &tested).view())?;
+        for (&row, found) in tested.iter().zip(found.outer_iter()) {
+            shares.row_mut(row).assign(&found);
         }
-        fold_accuracies.push(right as f32 / tested.len() as f32);
     }
+    let judged_by_shares =
+        judge(&shares, labels, &fold_of, &vec![Calibration::default(); fold_count]);
+    let mut confusion = vec![vec![0; classes]; classes];
+    for (shares, &label) in shares.outer_iter().zip(labels) {
+        confusion[label][greatest(shares)] += 1;
+    }
+    let fold_accuracies = fold_accuracies(&judged_by_shares, &fold_of, fold_count);
     let (mean, spread) = mean_and_deviation(&fold_accuracies);
     Ok(CrossValidation {
         mean,
@@ -71,7 +91,83 @@ pub fn cross_validate(
         majority_baseline: majority_share(&confusion, labels.len()),
         confusion,
         nearest_neighbor_accuracy: nearest_neighbor_accuracy(rows, labels, &fold_of),
+        judged: judge(
+            &shares,
+            labels,
+            &fold_of,
+            &calibrations(&shares, labels, &fold_of, fold_count),
+        ),
+        judged_by_shares,
+        calibration: Calibration::fit(shares.view(), labels),
+        shares,
+        fold_of,
     })
+}
+
+impl CrossValidation {
+    /// Returns which share of the rows [`select`] keeps at an error, and which share of those is
+    /// wrong: the rows of each fold by what is known of the others.
+    pub fn kept_at(&self, error: f32) -> (f32, f32) {
+        let (mut kept, mut wrong) = (0, 0);
+        for fold in 0..self.fold_accuracies.len() {
+            let of_fold = self.judged.iter().zip(&self.fold_of);
+            let (new, held_out): (Vec<_>, Vec<_>) = of_fold.partition(|(_, other)| **other == fold);
+            let held_out: Vec<Judged> = held_out.into_iter().map(|(row, _)| *row).collect();
+            let confidences: Vec<f32> = new.iter().map(|(row, _)| row.confidence).collect();
+            let selected = select(&held_out, &confidences, error);
+            let selected = new.iter().zip(selected).filter(|(_, is_kept)| *is_kept);
+            for ((row, _), _) in selected {
+                kept += 1;
+                wrong += usize::from(!row.is_right);
+            }
+        }
+        (kept as f32 / self.judged.len() as f32, wrong as f32 / kept.max(1) as f32)
+    }
+}
+
+/// For each fold the calibration of the others.
+fn calibrations(
+    shares: &Array2<f32>,
+    labels: &[usize],
+    fold_of: &[usize],
+    fold_count: usize,
+) -> Vec<Calibration> {
+    let without = |fold: usize| {
+        let others: Vec<usize> = (0..labels.len()).filter(|&row| fold_of[row] != fold).collect();
+        let known: Vec<usize> = others.iter().map(|&row| labels[row]).collect();
+        Calibration::fit(shares.select(Axis(0), &others).view(), &known)
+    };
+    (0..fold_count).into_par_iter().map(without).collect()
+}
+
+fn judge(
+    shares: &Array2<f32>,
+    labels: &[usize],
+    fold_of: &[usize],
+    calibrations: &[Calibration],
+) -> Vec<Judged> {
+    let rows = shares.outer_iter().zip(labels).zip(fold_of);
+    rows.map(|((shares, &label), &fold)| {
+        let class = greatest(shares);
+        let confidence = calibrations[fold].probabilities(shares)[class];
+        Judged { confidence, is_right: class == label }
+    })
+    .collect()
+}
+
+/// Returns the class with the greatest share, the lowest one among equals; 0 for none.
+pub fn greatest(shares: ndarray::ArrayView1<'_, f32>) -> usize {
+    let all = shares.iter().enumerate().rev();
+    all.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(class, _)| class)
+}
+
+fn fold_accuracies(judged: &[Judged], fold_of: &[usize], fold_count: usize) -> Vec<f32> {
+    let mut right = vec![(0, 0); fold_count];
+    for (row, &fold) in judged.iter().zip(fold_of) {
+        right[fold].0 += usize::from(row.is_right);
+        right[fold].1 += 1;
+    }
+    right.into_iter().map(|(right, rows)| right as f32 / rows as f32).collect()
 }
 
 /// Deals the rows out to `fold_count` folds and returns the fold of each row.
@@ -228,10 +324,6 @@ mod tests {
     use super::super::planted::{planted, random_rows};
     use super::*;
 
-    fn params() -> ForestParams {
-        ForestParams { trees: 20, max_depth: 32, features_per_split: 3, seed: 1 }
-    }
-
     #[test]
     fn single_rows_are_dealt_out_evenly_in_every_class() {
         for seed in 0..20 {
@@ -311,7 +403,9 @@ mod tests {
         let (rows, mut labels) = planted(3, 30, 12, 0.5, 7);
         labels.iter_mut().for_each(|label| *label = (*label).min(1));
         let groups: Vec<usize> = (0..90).collect();
-        let found = cross_validate(rows.view(), &labels, &groups, 2, 5, &params()).unwrap();
+        let found =
+            cross_validate(rows.view(), &labels, &groups, 2, 5, ClassifierKind::Neighbors, 1)
+                .unwrap();
         assert_eq!(found.fold_accuracies.len(), 5);
         assert!(found.mean > 0.95 && found.spread < 0.1, "{found:?}");
         assert!(found.nearest_neighbor_accuracy > 0.95, "{found:?}");
@@ -329,7 +423,9 @@ mod tests {
         let labels: Vec<usize> = (0..60).map(|row| usize::from(row % 3 > 0)).collect();
         let groups: Vec<usize> = (0..60).collect();
         let confusion =
-            cross_validate(rows.view(), &labels, &groups, 2, 4, &params()).unwrap().confusion;
+            cross_validate(rows.view(), &labels, &groups, 2, 4, ClassifierKind::Neighbors, 1)
+                .unwrap()
+                .confusion;
         let sums: Vec<usize> = confusion.iter().map(|line| line.iter().sum()).collect();
         assert_eq!(sums, [20, 40]);
         assert_ne!(confusion[0][1], confusion[1][0], "else the test proves nothing");
@@ -343,7 +439,7 @@ mod tests {
         let apart: Vec<usize> = (0..120).collect();
         let together: Vec<usize> = (0..120).map(|row| row % 60).collect();
         let accuracy = |groups: &[usize]| {
-            cross_validate(rows.view(), &labels, groups, 2, 4, &params())
+            cross_validate(rows.view(), &labels, groups, 2, 4, ClassifierKind::Neighbors, 1)
                 .unwrap()
                 .nearest_neighbor_accuracy
         };
@@ -369,7 +465,15 @@ mod tests {
     #[test]
     fn bad_rows_are_refused_before_any_training() {
         let rows = Array2::from_elem((4, 2), f32::NAN);
-        let found = cross_validate(rows.view(), &[0, 1, 0, 1], &[0, 1, 2, 3], 2, 2, &params());
+        let found = cross_validate(
+            rows.view(),
+            &[0, 1, 0, 1],
+            &[0, 1, 2, 3],
+            2,
+            2,
+            ClassifierKind::Neighbors,
+            1,
+        );
         assert!(matches!(found, Err(LearnError::ValueOutOfRange { row: 0, column: 0, .. })));
     }
 }

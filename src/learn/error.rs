@@ -166,8 +166,16 @@ pub enum LearnError {
         /// Index of its first bad node.
         node: usize,
     },
+    /// A stored classifier has impossible sizes or numbers.
+    #[error("stored classifier is damaged: {dimension} columns and {classes} classes")]
+    MalformedClassifier {
+        /// Number of columns found.
+        dimension: usize,
+        /// Number of classes found.
+        classes: usize,
+    },
     /// linfa refused what passed our own checks.
-    #[error("the clustering library refused the input")]
+    #[error("the library for learning refused the input")]
     Backend {
         /// What it said.
         source: Box<dyn std::error::Error + Send + Sync>,

@@ -12,7 +12,7 @@ use super::matrix::{check_length, check_rows, stream};
 use super::tree::{Tree, most_frequent};
 
 /// Most classes of a forest; it bounds what a damaged file can make us allocate.
-const CLASSES_MAX: usize = 1 << 16;
+pub(super) const CLASSES_MAX: usize = 1 << 16;
 const TREES_MAX: usize = 10_000;
 /// Bounds the recursion that grows a tree; balanced trees of a million rows are 20 deep.
 const DEPTH_MAX: usize = 128;

@@ -1,9 +1,11 @@
-//! Learning over embeddings: k-means, DBSCAN, random forest and cross-validation, as pure
-//! functions of matrices.
+//! Learning over embeddings: k-means, DBSCAN, classifiers with calibrated confidence and
+//! cross-validation, as pure functions of matrices.
 
 mod bins;
+mod calibration;
 mod choose_eps;
 mod choose_k;
+mod classifier;
 mod clustering;
 mod crossval;
 mod dbscan;
@@ -12,19 +14,25 @@ mod forest;
 mod growth;
 mod kmeans;
 mod lloyd;
+mod logistic;
 mod matrix;
 #[cfg(test)]
 mod planted;
 mod quantised;
 mod radius;
 mod seeding;
+mod selection;
 mod tree;
+mod voters;
 
+pub use calibration::{Calibration, Judged, ReliabilityBin, calibration_error, reliability};
 pub use choose_eps::{EpsChoice, MIN_POINTS_DEFAULT, choose_eps};
 pub use choose_k::{KChoice, choose_k};
+pub use classifier::{Classifier, ClassifierKind};
 pub use clustering::{Clustering, medoid, silhouette, spread};
-pub use crossval::{CrossValidation, cross_validate, folds};
+pub use crossval::{CrossValidation, cross_validate, folds, greatest};
 pub use dbscan::dbscan;
 pub use error::{LearnError, Result};
 pub use forest::{Forest, ForestParams, Prediction};
 pub use kmeans::kmeans;
+pub use selection::select;

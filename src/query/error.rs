@@ -39,11 +39,27 @@ pub enum QueryError {
     /// Another thread changed the store while it was read.
     #[error("the database changed while it was read: try again")]
     Changed,
-    /// No forest has been trained.
-    #[error("no forest has been trained: `lookalike label train` trains one")]
+    /// A label is on one image only, so that nothing can be held out to judge by.
+    #[error(
+        "the label {label:?} is on one image only (copies count as one): label more images of it"
+    )]
+    TooFewExamples {
+        /// The label.
+        label: String,
+    },
+    /// Nothing has been trained.
+    #[error("nothing has been trained: `lookalike label train` trains a classifier")]
     NoForest,
-    /// The stored forest belongs to other embeddings or is damaged.
-    #[error("the stored forest does not fit: {reason}; `lookalike label train` trains a new one")]
+    /// The stored classifier was not judged on held-out examples.
+    #[error(
+        "some label is on one image only, so how often labels are wrong is not known: label more \
+         images and `lookalike label train` again"
+    )]
+    NotValidated,
+    /// The stored classifier belongs to other embeddings, is damaged, or of an older version.
+    #[error(
+        "the stored classifier does not fit: {reason}; `lookalike label train` trains a new one"
+    )]
     ForestMismatch {
         /// What does not fit.
         reason: String,

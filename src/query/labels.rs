@@ -1,20 +1,13 @@
-//! Labels from examples: a random forest over the stored embeddings.
+//! Labels from examples: a classifier over the stored embeddings that says how sure it is.
 
 use serde::{Deserialize, Serialize};
 
 use super::clusters::matrix_of;
+use super::examples::Examples;
 use super::{Corpus, QueryError, Row};
-use crate::learn::{self, CrossValidation, Forest, ForestParams};
+use crate::learn::{self, Calibration, Classifier, ClassifierKind, CrossValidation, Judged};
 use crate::record::{ImageId, Prediction};
 use crate::store::Store;
-
-/// Folds of the cross-validation; fewer when a label has fewer examples.
-const FOLDS: usize = 5;
-
-/// Labelled images at least this similar count as copies of one image: they
-/// never stand on both sides of a split. Edited copies of one photo score above
-/// it, other photos of one subject below.
-const COPY_SCORE_MIN: f32 = 0.95;
 
 /// Images that are predicted at once.
 const PREDICT_ROWS: usize = 4096;
@@ -22,6 +15,8 @@ const PREDICT_ROWS: usize = 4096;
 /// What a training gave.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TrainReport {
+    /// What was trained.
+    pub classifier: ClassifierKind,
     /// Images it was trained on.
     pub examples: usize,
     /// Groups of copies among them that the folds kept together.
@@ -34,11 +29,13 @@ pub struct TrainReport {
     pub accuracy: Option<f32>,
     /// Standard deviation of the folds' accuracies.
     pub accuracy_spread: Option<f32>,
+    /// Expected calibration error of the confidence on the held-out folds, 0 to 1.
+    pub calibration_error: Option<f32>,
     /// Accuracy, on the same folds, of giving the most similar example's label.
     pub nearest_neighbor_accuracy: Option<f32>,
     /// Accuracy of always giving the most frequent label.
     pub majority_accuracy: Option<f32>,
-    /// Accuracy on the examples that a tree did not see, over all trees.
+    /// Of a forest: accuracy on the examples that a tree did not see, over all trees.
     pub out_of_bag_accuracy: Option<f32>,
 }
 
@@ -51,70 +48,90 @@ pub struct LabelCount {
     pub images: usize,
 }
 
-/// A forest as the store keeps it.
-#[derive(Serialize, Deserialize)]
-struct StoredForest {
-    /// Digest of the space whose embeddings it was trained on.
-    space: [u8; 32],
-    labels: Vec<String>,
-    forest: Forest,
+/// What a classifier says of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    /// The image.
+    pub id: ImageId,
+    /// The label with its confidence.
+    pub prediction: Prediction,
+    /// Whether it is sure enough for the error that was asked for; if not, a person should look.
+    pub is_kept: bool,
 }
 
-/// Trains a forest on the user's labels and stores it. The same labels and seed
-/// give the same forest.
+/// A classifier as the store keeps it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredClassifier {
+    /// Digest of the space whose embeddings it was trained on.
+    space: [u8; 32],
+    pub(super) labels: Vec<String>,
+    pub(super) classifier: Classifier,
+    pub(super) calibration: Calibration,
+    /// What it said of held-out examples; empty where there were too few.
+    held_out: Vec<Judged>,
+}
+
+/// Trains a classifier on the user's labels and stores it: of the given kind, else of the one that
+/// is best in cross-validation. The same labels and seed give the same classifier.
 ///
 /// # Errors
 /// [`QueryError::TooFewLabels`]; [`QueryError::Store`] when it cannot be stored.
-pub fn train_labels(corpus: &Corpus, store: &Store, seed: u64) -> Result<TrainReport, QueryError> {
-    let rows: Vec<&Row> = corpus.rows().iter().filter(|row| row.label.is_some()).collect();
-    let counts = count_labels(corpus.rows());
-    if counts.len() < 2 {
-        return Err(QueryError::TooFewLabels { found: counts.len() });
-    }
-    let names: Vec<String> = counts.iter().map(|count| count.label.clone()).collect();
-    let classes: Vec<usize> =
-        rows.iter().filter_map(|row| names.binary_search(row.label.as_ref()?).ok()).collect();
-    let matrix = matrix_of(corpus, &rows);
-    let groups = groups_of_copies(&matrix);
-    let mut params = ForestParams::for_dimension(matrix.ncols());
-    params.seed = seed;
-    let folds = FOLDS.min(fewest_groups(&classes, &groups, names.len()));
-    let validation = if folds >= 2 {
-        let view = matrix.view();
-        Some(learn::cross_validate(view, &classes, &groups, names.len(), folds, &params)?)
-    } else {
-        None
+pub fn train_labels(
+    corpus: &Corpus,
+    store: &Store,
+    kind: Option<ClassifierKind>,
+    seed: u64,
+) -> Result<TrainReport, QueryError> {
+    let examples = Examples::of(corpus)?;
+    let (kind, validation) = match kind {
+        _ if examples.folds() < 2 => (kind.unwrap_or(ClassifierKind::Logistic), None),
+        Some(kind) => (kind, Some(examples.validate(kind, seed)?)),
+        None => {
+            let (mut all, best) = examples.validate_all(seed)?;
+            let (kind, validation) = all.swap_remove(best);
+            (kind, Some(validation))
+        }
     };
-    let forest = Forest::train(matrix.view(), &classes, names.len(), &params)?;
-    let report = report(&rows, &groups, counts, folds, validation, &forest);
-    let stored = StoredForest { space: corpus.space().digest(), labels: names, forest };
+    let (rows, classes) = (examples.matrix.view(), examples.counts.len());
+    let classifier = Classifier::train(kind, rows, &examples.classes, classes, seed)?;
+    let report = report(&examples, validation.as_ref(), &classifier);
+    let stored = StoredClassifier {
+        space: corpus.space().digest(),
+        labels: examples.names(),
+        calibration: validation.as_ref().map(|found| found.calibration).unwrap_or_default(),
+        held_out: validation.map(|found| found.judged).unwrap_or_default(),
+        classifier,
+    };
     let bytes = postcard::to_stdvec(&stored)
         .map_err(|error| QueryError::ForestMismatch { reason: error.to_string() })?;
     store.write(|writer| writer.put_forest(&bytes))?;
     Ok(report)
 }
 
-/// Gives every image without a label of the user the forest's label, and stores it.
+/// Gives every image without a label of the user the classifier's label, and stores it.
+///
+/// With `error`, 0 to 1, only those labels are kept and stored of which in expectation no greater
+/// share is wrong: see [`learn::select`].
 ///
 /// # Errors
-/// [`QueryError::NoForest`], [`QueryError::ForestMismatch`]; [`QueryError::Store`].
+/// [`QueryError::NoForest`], [`QueryError::ForestMismatch`]; [`QueryError::NotValidated`] for an
+/// `error` where no example was held out; [`QueryError::Store`].
 pub fn predict_labels(
     corpus: &Corpus,
     store: &Store,
-) -> Result<Vec<(ImageId, Prediction)>, QueryError> {
-    let StoredForest { space, labels, forest } = stored_forest(store)?;
-    if space != corpus.space().digest() {
-        let reason = "it was trained on the embeddings of another network".to_owned();
-        return Err(QueryError::ForestMismatch { reason });
-    }
-    let rows: Vec<&Row> = corpus.rows().iter().filter(|row| row.label.is_none()).collect();
-    let mut predictions = Vec::with_capacity(rows.len());
-    for block in rows.chunks(PREDICT_ROWS) {
-        let predicted = forest.predict(matrix_of(corpus, block).view())?;
-        for (row, prediction) in block.iter().zip(predicted) {
-            let label = labels.get(prediction.class).cloned().unwrap_or_default();
-            let vote_share = prediction.vote_shares.get(prediction.class).copied().unwrap_or(0.0);
-            predictions.push((row.id, Prediction { label, vote_share }));
+    error: Option<f32>,
+) -> Result<Vec<Guess>, QueryError> {
+    let stored = stored_classifier(corpus, store)?;
+    let mut guesses = guesses(corpus, &stored)?;
+    if let Some(error) = error {
+        if stored.held_out.is_empty() {
+            return Err(QueryError::NotValidated);
+        }
+        let confidences: Vec<f32> =
+            guesses.iter().map(|guess| guess.prediction.confidence).collect();
+        let kept = learn::select(&stored.held_out, &confidences, error);
+        for (guess, is_kept) in guesses.iter_mut().zip(kept) {
+            guess.is_kept = is_kept;
         }
     }
     store.write(|writer| {
@@ -122,21 +139,47 @@ pub fn predict_labels(
         for row in corpus.rows().iter().filter(|row| row.label.is_some()) {
             writer.put_prediction(row.id, None)?;
         }
-        for (id, prediction) in &predictions {
-            writer.put_prediction(*id, Some(prediction))?;
+        for guess in &guesses {
+            writer.put_prediction(guess.id, guess.is_kept.then_some(&guess.prediction))?;
         }
         Ok::<(), QueryError>(())
     })?;
-    Ok(predictions)
+    Ok(guesses)
 }
 
-fn stored_forest(store: &Store) -> Result<StoredForest, QueryError> {
+/// What the classifier says of every image without a label of the user.
+pub(super) fn guesses(
+    corpus: &Corpus,
+    stored: &StoredClassifier,
+) -> Result<Vec<Guess>, QueryError> {
+    let rows: Vec<&Row> = corpus.rows().iter().filter(|row| row.label.is_none()).collect();
+    let mut guesses = Vec::with_capacity(rows.len());
+    for block in rows.chunks(PREDICT_ROWS) {
+        let shares = stored.classifier.shares(matrix_of(corpus, block).view())?;
+        for (row, shares) in block.iter().zip(shares.outer_iter()) {
+            let probabilities = stored.calibration.probabilities(shares);
+            let class = learn::greatest(shares);
+            let label = stored.labels.get(class).cloned().unwrap_or_default();
+            let prediction = Prediction { label, confidence: probabilities[class] };
+            guesses.push(Guess { id: row.id, prediction, is_kept: true });
+        }
+    }
+    Ok(guesses)
+}
+
+pub(super) fn stored_classifier(
+    corpus: &Corpus,
+    store: &Store,
+) -> Result<StoredClassifier, QueryError> {
     let bytes = store.forest()?.ok_or(QueryError::NoForest)?;
-    let stored: StoredForest = postcard::from_bytes(&bytes)
+    let mismatch = |reason: &str| QueryError::ForestMismatch { reason: reason.to_owned() };
+    let stored: StoredClassifier = postcard::from_bytes(&bytes)
         .map_err(|error| QueryError::ForestMismatch { reason: error.to_string() })?;
-    if stored.labels.len() != stored.forest.classes() {
-        let reason = "its labels and its classes differ in number".to_owned();
-        return Err(QueryError::ForestMismatch { reason });
+    if stored.labels.len() != stored.classifier.classes() {
+        return Err(mismatch("its labels and its classes differ in number"));
+    }
+    if stored.space != corpus.space().digest() {
+        return Err(mismatch("it was trained on the embeddings of another network"));
     }
     Ok(stored)
 }
@@ -151,70 +194,23 @@ pub fn count_labels(rows: &[Row]) -> Vec<LabelCount> {
         .collect()
 }
 
-/// Numbers the groups of rows that are copies of one image: joined by similarity.
-fn groups_of_copies(matrix: &ndarray::Array2<f32>) -> Vec<usize> {
-    let mut group: Vec<usize> = (0..matrix.nrows()).collect();
-    for row in 0..matrix.nrows() {
-        let similar = matrix.slice(ndarray::s![..row, ..]).dot(&matrix.row(row));
-        for (other, &score) in similar.iter().enumerate() {
-            if score >= COPY_SCORE_MIN && group[other] != group[row] {
-                let (from, to) = (group[row].max(group[other]), group[row].min(group[other]));
-                for number in &mut group[..=row] {
-                    if *number == from {
-                        *number = to;
-                    }
-                }
-            }
-        }
-    }
-    group
-}
-
-/// Groups that the rarest label has examples in: there can be no more folds.
-fn fewest_groups(classes: &[usize], groups: &[usize], class_count: usize) -> usize {
-    let mut seen = vec![std::collections::HashSet::new(); class_count];
-    for (class, group) in classes.iter().zip(groups) {
-        seen[*class].insert(*group);
-    }
-    seen.iter().map(std::collections::HashSet::len).min().unwrap_or(0)
-}
-
 fn report(
-    rows: &[&Row],
-    groups: &[usize],
-    labels: Vec<LabelCount>,
-    folds: usize,
-    validation: Option<CrossValidation>,
-    forest: &Forest,
+    examples: &Examples,
+    validation: Option<&CrossValidation>,
+    classifier: &Classifier,
 ) -> TrainReport {
-    let distinct: std::collections::HashSet<_> = groups.iter().collect();
-    let validation = validation.as_ref();
+    let distinct: std::collections::HashSet<_> = examples.groups.iter().collect();
     TrainReport {
-        examples: rows.len(),
+        classifier: classifier.kind(),
+        examples: examples.ids.len(),
         groups: distinct.len(),
-        labels,
-        folds: validation.map_or(0, |_| folds),
+        labels: examples.counts.clone(),
+        folds: validation.map_or(0, |_| examples.folds()),
         accuracy: validation.map(|validation| validation.mean),
         accuracy_spread: validation.map(|validation| validation.spread),
+        calibration_error: validation.and_then(|found| learn::calibration_error(&found.judged)),
         nearest_neighbor_accuracy: validation.map(|v| v.nearest_neighbor_accuracy),
         majority_accuracy: validation.map(|validation| validation.majority_baseline),
-        out_of_bag_accuracy: forest.out_of_bag_accuracy(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ndarray::array;
-
-    #[test]
-    fn copies_of_one_image_form_one_group_across_the_chain() {
-        let angle = |degrees: f32| [degrees.to_radians().cos(), degrees.to_radians().sin()];
-        let (a, b, c, d) = (angle(0.0), angle(90.0), angle(30.0), angle(15.0));
-        // 15 degrees apart is 0.966: `d` joins `a` and `c`, which are 0.866 apart.
-        let matrix = array![[a[0], a[1]], [b[0], b[1]], [c[0], c[1]], [d[0], d[1]]];
-        let groups = groups_of_copies(&matrix);
-        assert_eq!(groups, [0, 1, 0, 0]);
-        assert_eq!(fewest_groups(&[0, 1, 0, 1], &groups, 2), 1);
+        out_of_bag_accuracy: classifier.out_of_bag_accuracy(),
     }
 }
