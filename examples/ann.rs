@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lookalike::index::{
-    GraphBuilder, GraphFile, GraphIndex, GraphParameters, Members, VectorIndex, VectorSetBuilder,
-    build_graph, load_graph, save_graph,
+    GraphBuilder, GraphFile, GraphIndex, GraphParameters, Members, NodeFilter, VectorIndex,
+    VectorSetBuilder, build_graph, load_graph, save_graph,
 };
 use serde_json::json;
 
@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let queries = read(&folder.join("queries.f32"), dimension)?;
     let mut rows = Vec::new();
     let members = graph.members.clone();
+    let tuned = graph.graph.ef();
     for width in widths.trim_start_matches("serve:").split(',') {
         let width: usize = width.parse()?;
         graph.graph = graph.graph.with_ef(width);
@@ -53,6 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "width": width, "found": found, "qps_1": one, "qps_2": two, "p99_us": p99
         }));
     }
+    report["filters"] = filtered(&graph.graph.with_ef(tuned), &queries);
     report["memory_mb"] = json!((resident_bytes()? - before_bytes) as f64 / 1e6);
     report["file_mb"] = json!(path.metadata()?.len() as f64 / 1e6);
     report["rows"] = json!(rows);
@@ -119,6 +121,23 @@ fn per_second(index: &GraphIndex, queries: &[Vec<f32>], threads: usize) -> f64 {
         .collect();
     rounds.sort_by(f64::total_cmp);
     rounds[2]
+}
+
+/// Time of a query when one of so many nodes passes a filter.
+fn filtered(index: &GraphIndex, queries: &[Vec<f32>]) -> serde_json::Value {
+    let parts = [1, 2, 4, 8, 16, 32, 64, 256, 1024];
+    let time = |part: u32| {
+        // Scattered, as labels are: multiplying by an odd number mixes the low bits.
+        let passes = |node: u32| node.wrapping_mul(0x9e37_79b9) >> 16 & (part - 1) == 0;
+        let filter = NodeFilter::from_predicate(index.len(), passes);
+        let started = Instant::now();
+        for query in queries {
+            std::hint::black_box(index.search(query, K, Some(&filter)).map_or(0, |f| f.len()));
+        }
+        let us = started.elapsed().as_secs_f64() * 1e6 / queries.len() as f64;
+        json!({"one_in": part, "us": us})
+    };
+    parts.map(time).into_iter().collect()
 }
 
 /// What 99 of 100 queries stay below, one after the other on one thread.
