@@ -12,6 +12,7 @@ use crate::record::{ContentHash, ImageId, Location, LocationState, SpaceId};
 use crate::store::Store;
 use crate::vector::Embedding;
 
+mod evaluation;
 mod garbage;
 mod graph;
 mod labels;

@@ -194,3 +194,42 @@ fn few_images_get_an_answer_or_a_reason_from_every_command() {
         assert_eq!(grouped, Some(if keep == 0 { 2 } else { 0 }));
     }
 }
+
+#[test]
+fn folders_are_classes_and_spaces_are_compared() {
+    let folder = folder_with(&["animals", "flowers"]);
+    let means = run_json(folder.path(), &["eval", "retrieval", "--labels-from-folders", "."]);
+    assert_eq!(means.len(), 3, "all, and each folder");
+    assert!(means[0]["class"].is_null());
+    for key in ["precision_at_1", "recall_at_10", "mean_average_precision"] {
+        let value = |line: &serde_json::Value| line[key].as_f64().unwrap();
+        let queries = |line: &serde_json::Value| line["queries"].as_f64().unwrap();
+        let sum: f64 = means[1..].iter().map(|line| value(line) * queries(line)).sum();
+        assert!((sum / queries(&means[0]) - value(&means[0])).abs() < 1e-9, "{key}");
+        assert!(value(&means[0]) > 0.2 && value(&means[0]) <= 1.0, "{key}");
+    }
+    assert_eq!(run_json(folder.path(), &["eval", "."]), means);
+
+    let space = run_json(folder.path(), &["eval", "compare"]).remove(0)["space"].to_string();
+    let same = run_json(folder.path(), &["eval", "compare", &space, &space]).remove(0);
+    assert!(same["correlation"].as_f64().unwrap() > 0.9999, "{same}");
+    assert_eq!(same["neighbor_overlap"], 1.0);
+    let output = common::run(folder.path(), &["eval", "compare", &space, "77"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn page_of_clusters_has_pictures_of_all_and_never_goes_over_a_file() {
+    let folder = folder_with(&["animals", "flowers"]);
+    run_ok(folder.path(), &["index"]);
+    let arguments = ["cluster", "--k", "2", "--html", "page.html"];
+    let clusters = run_json(folder.path(), &arguments);
+    assert!(clusters.iter().any(|cluster| cluster["name"].as_str().is_some()));
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert_eq!(page.matches("<section>").count(), 2);
+    let shown: usize = clusters.iter().map(|cluster| member_count(cluster).min(16)).sum();
+    assert_eq!(page.matches("src=\"data:image/jpeg;base64,/9j/").count(), shown);
+    assert!(!page.contains("http"), "nothing is fetched");
+    assert_eq!(common::run(folder.path(), &arguments).status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(folder.path().join("page.html")).unwrap(), page);
+}

@@ -1,6 +1,7 @@
 //! What can be typed: flags and subcommands, nothing resolved yet.
 
 mod cluster;
+mod eval;
 mod label;
 mod maintenance;
 mod objects;
@@ -13,6 +14,7 @@ use lookalike::query::{Moment, Near};
 use lookalike::record::{BoundingBox, Position};
 
 pub(super) use cluster::{ClusterArgs, ClusterMethod};
+pub(super) use eval::{EvalArgs, EvalCommand, EvalCompareArgs};
 pub(super) use label::LabelCommand;
 pub(super) use maintenance::{
     BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
@@ -80,7 +82,7 @@ pub(super) enum Command {
     Stats,
     /// Check the database, and the recall of its index against an exact scan
     Verify(VerifyArgs),
-    /// Measure retrieval: precision of neighbors, with folders as classes
+    /// Measure retrieval, detectors, and whether two networks agree
     Eval(EvalArgs),
     /// Measure the speed of reading and encoding images on this machine
     Bench(BenchArgs),
@@ -306,22 +308,6 @@ pub(super) struct EmbedArgs {
     /// Image files; `-` reads one from standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub(super) images: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(super) struct EvalArgs {
-    /// Folder whose sub-folders are the classes; indexed first if need be
-    #[arg(value_name = "DIR", required = true)]
-    pub(super) folder: Option<PathBuf>,
-    #[command(subcommand)]
-    pub(super) what: Option<EvalCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum EvalCommand {
-    /// Measure a detector: average precision as COCO defines it
-    Detection(EvalDetectionArgs),
 }
 
 fn parse_interval(text: &str) -> Result<f64, String> {

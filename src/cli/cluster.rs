@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::args::{ClusterArgs, ClusterMethod, GlobalArgs};
 use super::output::{ClassLine, Output, counted, path_text, shown};
-use super::{Outcome, session};
+use super::{Outcome, cluster_page, session};
 
 /// A cluster as `--json` prints it.
 #[derive(Serialize)]
 struct ClusterLine {
     cluster: usize,
+    name: Option<String>,
     size: usize,
     cohesion: f32,
     medoid: String,
@@ -46,8 +47,14 @@ pub(super) fn run(
         ClusterMethod::Kmeans => Method::KMeans { k: args.k },
         ClusterMethod::Dbscan => Method::Dbscan { eps: args.eps, min_points: args.min_points },
     };
+    if let Some(target) = args.html.as_ref().filter(|target| target.exists()) {
+        anyhow::bail!("{} is there already: name another file", target.display());
+    }
     let clusters = database.cluster(&filter, method, args.seed)?;
     let paths = Paths::load(&database, &filter)?;
+    if let Some(target) = &args.html {
+        cluster_page::write(&database, &clusters, args.seed, target, output)?;
+    }
     headline(&clusters, output);
     for (cluster, number) in clusters.clusters.iter().zip(1..) {
         if output.json {
@@ -82,15 +89,25 @@ impl Paths {
     }
 }
 
-fn headline(clusters: &Clusters, output: &Output) {
-    let how = match clusters.method {
-        Method::KMeans { .. } => "k-means".to_owned(),
+/// Names the method with the values that were used.
+pub(super) fn described(method: Method) -> String {
+    match method {
+        Method::KMeans { k } => format!("k-means, k {}", k.unwrap_or_default()),
         Method::Dbscan { eps, min_points } => format!(
             "DBSCAN, eps {:.3}, min-points {}",
             eps.unwrap_or_default(),
             min_points.unwrap_or_default()
         ),
-    };
+    }
+}
+
+fn headline(clusters: &Clusters, output: &Output) {
+    if !clusters.curve.is_empty() {
+        let points = clusters.curve.iter().map(|(k, value)| format!("{k}: {value:.3}"));
+        let points: Vec<String> = points.collect();
+        output.note(format_args!("silhouette by number of clusters: {}", points.join(", ")));
+    }
+    let how = described(clusters.method);
     let silhouette = match clusters.silhouette {
         Some(value) => format!(", silhouette {value:.3}"),
         None => String::new(),
@@ -103,6 +120,7 @@ fn headline(clusters: &Clusters, output: &Output) {
 fn line(database: &Database, paths: &Paths, cluster: &Cluster, number: usize) -> ClusterLine {
     ClusterLine {
         cluster: number,
+        name: cluster.name.clone(),
         size: cluster.members.len(),
         cohesion: cluster.cohesion,
         medoid: paths.text(cluster.medoid),
@@ -126,14 +144,18 @@ fn print(
     let classes = class_lines(database, cluster);
     let names: Vec<&str> = classes.iter().map(|line| line.class.as_str()).collect();
     let size = counted(cluster.members.len() as u64, "image");
+    let name = cluster.name.as_deref().unwrap_or("unnamed");
     output.line(format!(
-        "cluster {number}: {size}, cohesion {:.3}: {}",
+        "cluster {number}, {name}: {size}, cohesion {:.3}: {}",
         cluster.cohesion,
         names.join(", ")
     ))?;
     // The medoid is the first of the members: it is closest to itself.
     for member in cluster.members.iter().take(show) {
         output.line(format!("  {:.4}  {}", member.score, shown(&paths.of(member.id))))?;
+    }
+    if let Some(oddest) = cluster.members.get(show..).and_then(<[_]>::last) {
+        output.line(format!("  {:.4}  {} (oddest)", oddest.score, shown(&paths.of(oddest.id))))?;
     }
     Ok(())
 }

@@ -1,26 +1,26 @@
-//! `lookalike eval`: precision of the neighbors, with the folders as the classes.
+//! `lookalike eval`: how well images of one folder find each other, with the folders as classes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use lookalike::{Database, IndexOptions, Search};
+use lookalike::learn::Retrieval;
+use lookalike::{Database, Filter, IndexOptions};
 use serde::Serialize;
 
 use super::args::{EvalArgs, EvalCommand, GlobalArgs};
-use super::output::Output;
-use super::{Outcome, eval_detection, index, locate, progress, session};
+use super::output::{Output, path_text, shown};
+use super::{Outcome, eval_compare, eval_detection, index, locate, progress, session};
 
-/// Ranks at which precision is measured.
-const RANKS: [usize; 3] = [1, 5, 10];
-
-/// Mean precision over all queries.
+/// Means over all queries, or over those of one folder, as `--json` prints them.
 #[derive(Serialize)]
 struct EvalLine {
-    queries: usize,
+    /// Absent for all.
+    class: Option<String>,
+    /// Folders with an image; of a folder 1.
     classes: usize,
-    precision_at_1: f64,
-    precision_at_5: f64,
-    precision_at_10: f64,
+    #[serde(flatten)]
+    means: Retrieval,
 }
 
 pub(super) fn run(
@@ -28,10 +28,18 @@ pub(super) fn run(
     args: &EvalArgs,
     output: &Output,
 ) -> anyhow::Result<Outcome> {
-    if let Some(EvalCommand::Detection(args)) = &args.what {
-        return eval_detection::run(args, output);
+    match (&args.what, &args.folder) {
+        (Some(EvalCommand::Detection(args)), _) => eval_detection::run(args, output),
+        (Some(EvalCommand::Compare(args)), _) => eval_compare::run(global, args, output),
+        (Some(EvalCommand::Retrieval(args)), _) => {
+            retrieval(global, &args.labels_from_folders, output)
+        }
+        (None, folder) => retrieval(global, folder.as_deref().context("give a folder")?, output),
     }
-    let folder = args.folder.as_deref().context("give a folder")?;
+}
+
+/// Indexes a folder if need be, and lets each image ask for its neighbors among all others.
+fn retrieval(global: &GlobalArgs, folder: &Path, output: &Output) -> anyhow::Result<Outcome> {
     let directory = locate::for_indexing(global.db.as_deref(), folder)?;
     let folder = locate::absolute(folder)?;
     progress::listen_for_interrupt()?;
@@ -39,60 +47,64 @@ pub(super) fn run(
     let folders = [folder.clone()];
     let report = index::index(&database, &folders, &IndexOptions::default(), output)?;
     anyhow::ensure!(!report.interrupted, "stopped before the folder was indexed");
-    let line = evaluate(&database, &folder)?;
-    if output.json {
-        output.object(&line)?;
-    } else {
-        output.line(format!("queries       {} in {} classes", line.queries, line.classes))?;
-        output.line(format!("precision@1   {:.3}", line.precision_at_1))?;
-        output.line(format!("precision@5   {:.3}", line.precision_at_5))?;
-        output.line(format!("precision@10  {:.3}", line.precision_at_10))?;
+    let filter = Filter { under: Some(database.locate(&folder)), ..Default::default() };
+    let parent = |row: &lookalike::ImageRow| -> Option<PathBuf> {
+        Some(row.locations.first()?.to_path(database.home()).parent()?.to_owned())
+    };
+    let mut classes: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for row in database.images(&filter)? {
+        let next = classes.len();
+        if let Some(parent) = parent(&row) {
+            classes.entry(parent).or_insert(next);
+        }
     }
-    Ok(if line.queries == 0 { Outcome::Nothing } else { Outcome::Done })
+    if classes.is_empty() {
+        output.note(format_args!("no image below {}", shown(&folder)));
+        return Ok(Outcome::Nothing);
+    }
+    let class_of = |row: &lookalike::ImageRow| classes.get(&parent(row)?).copied();
+    let (all, per_class) = database.evaluate_retrieval(&filter, &class_of)?;
+    let nothing = all.queries == 0;
+    print(&classes, all, &per_class, output)?;
+    Ok(if nothing { Outcome::Nothing } else { Outcome::Done })
 }
 
-/// Leave-one-out: each image asks for its neighbors among all others.
-///
-/// Precision at k counts the neighbors of the query's class among the first k
-/// and divides by k. Images that are alone in their class ask nothing.
-fn evaluate(database: &Database, folder: &std::path::Path) -> anyhow::Result<EvalLine> {
-    let under = Some(database.locate(folder));
-    let filter = lookalike::Filter { under, ..Default::default() };
-    let rows = database.images(&filter)?;
-    let class_of: HashMap<_, _> = rows
-        .iter()
-        .filter_map(|row| {
-            let path = row.locations.first()?.to_path(database.home());
-            Some((row.id, path.parent()?.to_owned()))
-        })
-        .collect();
-    let mut sizes: HashMap<&std::path::Path, usize> = HashMap::new();
-    for class in class_of.values() {
-        *sizes.entry(class).or_default() += 1;
-    }
-    let search = Search { top: RANKS[2], filter, exact: true, ..Search::default() };
-    let mut sums = [0f64; RANKS.len()];
-    let mut queries = 0usize;
-    for row in &rows {
-        let Some(class) = class_of.get(&row.id) else { continue };
-        if sizes.get(class.as_path()).is_none_or(|size| *size < 2) {
-            continue;
+fn print(
+    classes: &BTreeMap<PathBuf, usize>,
+    all: Retrieval,
+    per_class: &[Retrieval],
+    output: &Output,
+) -> anyhow::Result<()> {
+    let of_class = classes.iter().filter_map(|(folder, &class)| {
+        Some((folder, per_class.get(class).filter(|means| means.queries > 0)?))
+    });
+    if output.json {
+        output.object(&EvalLine { class: None, classes: classes.len(), means: all })?;
+        for (folder, means) in of_class {
+            let class = Some(path_text(folder));
+            output.object(&EvalLine { class, classes: 1, means: means.clone() })?;
         }
-        queries += 1;
-        let hits = database.search_image(row.id, &search)?;
-        let right: Vec<bool> =
-            hits.iter().map(|hit| class_of.get(&hit.id) == Some(class)).collect();
-        for (sum, rank) in sums.iter_mut().zip(RANKS) {
-            let found = right.iter().take(rank).filter(|right| **right).count();
-            *sum += found as f64 / rank as f64;
-        }
+        return Ok(());
     }
-    let mean = |index: usize| sums[index] / queries.max(1) as f64;
-    Ok(EvalLine {
-        queries,
-        classes: sizes.len(),
-        precision_at_1: mean(0),
-        precision_at_5: mean(1),
-        precision_at_10: mean(2),
-    })
+    output.line(format!("queries       {} in {} classes", all.queries, classes.len()))?;
+    output.line(format!("precision@1   {:.3}", all.precision_at_1))?;
+    output.line(format!("precision@5   {:.3}", all.precision_at_5))?;
+    output.line(format!("precision@10  {:.3}", all.precision_at_10))?;
+    output.line(format!("recall@10     {:.3}", all.recall_at_10))?;
+    output.line(format!("mAP           {:.3}", all.mean_average_precision))?;
+    output.line("")?;
+    output.line("queries  @1     @5     @10    recall mAP    class")?;
+    for (folder, means) in of_class {
+        output.line(format!(
+            "{:>7}  {:.3}  {:.3}  {:.3}  {:.3}  {:.3}  {}",
+            means.queries,
+            means.precision_at_1,
+            means.precision_at_5,
+            means.precision_at_10,
+            means.recall_at_10,
+            means.mean_average_precision,
+            shown(folder)
+        ))?;
+    }
+    Ok(())
 }

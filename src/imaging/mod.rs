@@ -22,6 +22,7 @@ mod raw;
 mod resize;
 #[cfg(test)]
 mod sample;
+mod thumbnail;
 mod tiff;
 
 pub use decode::{DecodedImage, ImageHeader, decode, decode_at_least, probe};
@@ -32,6 +33,7 @@ pub use format::{ImageFormat, is_image_start};
 pub use limits::DecodeLimits;
 pub use orient::orient;
 pub use resize::{cut_out, fit, side_needed_px, squash};
+pub use thumbnail::thumbnail;
 
 /// Raised whenever a file that could not be read before can be read now, so that it is tried again.
 pub const READER_VERSION: u32 = 2;

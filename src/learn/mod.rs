@@ -1,6 +1,7 @@
 //! Learning over embeddings: k-means, DBSCAN, classifiers with calibrated confidence and
 //! cross-validation, as pure functions of matrices.
 
+mod agreement;
 mod bins;
 mod calibration;
 mod choose_eps;
@@ -20,11 +21,13 @@ mod matrix;
 mod planted;
 mod quantised;
 mod radius;
+mod retrieval;
 mod seeding;
 mod selection;
 mod tree;
 mod voters;
 
+pub use agreement::{Agreement, agreement};
 pub use calibration::{Calibration, Judged, ReliabilityBin, calibration_error, reliability};
 pub use choose_eps::{EpsChoice, MIN_POINTS_DEFAULT, choose_eps};
 pub use choose_k::{KChoice, choose_k};
@@ -35,4 +38,5 @@ pub use dbscan::dbscan;
 pub use error::{LearnError, Result};
 pub use forest::{Forest, ForestParams, Prediction};
 pub use kmeans::kmeans;
+pub use retrieval::{Retrieval, retrieval};
 pub use selection::select;

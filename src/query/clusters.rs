@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView2};
 
 use super::{Corpus, Filter, QueryError, Row};
-use crate::learn::{self, Clustering};
+use crate::learn::{self, Clustering, KChoice};
 use crate::record::{ClassId, ImageId};
 
 /// Class names that name a cluster.
 const CLASSES_NAMED: usize = 3;
+
+/// Mean probability from which on a class names a cluster; below, the network only guesses.
+const NAMING_PROBABILITY_MIN: f32 = 0.1;
 
 /// How to group.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,11 +43,16 @@ pub struct Clusters {
     pub noise: Vec<ImageId>,
     /// Mean silhouette of the clustered images, -1 to 1; absent for fewer than two clusters.
     pub silhouette: Option<f32>,
+    /// Numbers of clusters that were tried, with the silhouette of each; empty where it was given.
+    pub curve: Vec<(usize, f32)>,
 }
 
 /// One group of images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
+    /// What most of it is: a label that half of the images have, else the class that the network
+    /// finds most probable, if that has a mean probability of 0.1. Absent where there is neither.
+    pub name: Option<String>,
     /// The image closest to all others.
     pub medoid: ImageId,
     /// Mean cosine similarity of the members to the medoid, -1 to 1.
@@ -82,16 +90,17 @@ pub fn cluster(
         return Err(QueryError::NoImages);
     }
     let matrix = matrix_of(corpus, &rows);
-    let (method, clustering) = run(matrix.view(), method, seed)?;
+    let (method, curve, clustering) = run(matrix.view(), method, seed)?;
     let mut clusters = Vec::new();
     for members in clustering.members() {
-        clusters.push(describe(matrix.view(), &rows, &members)?);
+        clusters.push(describe(matrix.view(), &rows, &members, class_names)?);
     }
     let noise = clustering.noise().into_iter().filter_map(|index| rows.get(index));
     Ok(Clusters {
         method,
         noise: noise.map(|row| row.id).collect(),
         silhouette: learn::silhouette(matrix.view(), &clustering).ok(),
+        curve,
         clusters,
     })
 }
@@ -107,18 +116,20 @@ pub(super) fn matrix_of(corpus: &Corpus, rows: &[&Row]) -> Array2<f32> {
         .expect("every vector of a set has its dimension")
 }
 
+type Curve = Vec<(usize, f32)>;
+
 fn run(
     matrix: ArrayView2<'_, f32>,
     method: Method,
     seed: u64,
-) -> Result<(Method, Clustering), QueryError> {
+) -> Result<(Method, Curve, Clustering), QueryError> {
     Ok(match method {
         Method::KMeans { k } => {
-            let k = match k {
-                Some(k) => k,
-                None => learn::choose_k(matrix, seed)?.k,
+            let KChoice { k, curve } = match k {
+                Some(k) => KChoice { k, curve: Vec::new() },
+                None => learn::choose_k(matrix, seed)?,
             };
-            (Method::KMeans { k: Some(k) }, learn::kmeans(matrix, k, seed)?)
+            (Method::KMeans { k: Some(k) }, curve, learn::kmeans(matrix, k, seed)?)
         }
         Method::Dbscan { eps, min_points } => {
             let min_points = min_points.unwrap_or(learn::MIN_POINTS_DEFAULT);
@@ -127,7 +138,7 @@ fn run(
                 None => learn::choose_eps(matrix, min_points, seed)?.eps,
             };
             let used = Method::Dbscan { eps: Some(eps), min_points: Some(min_points) };
-            (used, learn::dbscan(matrix, eps, min_points)?)
+            (used, Vec::new(), learn::dbscan(matrix, eps, min_points)?)
         }
     })
 }
@@ -136,6 +147,7 @@ fn describe(
     matrix: ArrayView2<'_, f32>,
     rows: &[&Row],
     members: &[usize],
+    class_names: &[String],
 ) -> Result<Cluster, QueryError> {
     let medoid = learn::medoid(matrix, members)?;
     let centre = matrix.row(medoid);
@@ -147,12 +159,28 @@ fn describe(
         })
         .collect();
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    let classes = common_classes(members.iter().map(|&member| rows[member]));
+    let sure = classes.first().filter(|(_, mean)| *mean >= NAMING_PROBABILITY_MIN);
+    let first_class = sure.and_then(|(class, _)| class_names.get(class.0 as usize));
+    let label = common_label(members.iter().map(|&member| rows[member]));
     Ok(Cluster {
+        name: label.or_else(|| first_class.cloned()),
         medoid: rows[medoid].id,
         cohesion: learn::spread(matrix, members, medoid)?,
-        classes: common_classes(members.iter().map(|&member| rows[member])),
+        classes,
         members: scored,
     })
+}
+
+/// The label that at least half of some images have, the user's or a learned one.
+fn common_label<'a>(rows: impl ExactSizeIterator<Item = &'a Row>) -> Option<String> {
+    let count = rows.len();
+    let mut labels: HashMap<&str, usize> = HashMap::new();
+    for label in rows.filter_map(Row::effective_label) {
+        *labels.entry(label).or_default() += 1;
+    }
+    let (label, images) = labels.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)))?;
+    (images * 2 >= count).then(|| label.to_owned())
 }
 
 /// The classes with the highest mean probability over some images.

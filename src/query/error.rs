@@ -24,6 +24,12 @@ pub enum QueryError {
         /// Labels that there are.
         similar: Vec<String>,
     },
+    /// No space has this number.
+    #[error("the database has no space {number}: `lookalike eval compare` lists them")]
+    UnknownSpace {
+        /// The number that was asked for.
+        number: u64,
+    },
     /// There is nothing to work on.
     #[error("the database holds no images: `lookalike index FOLDER` adds some")]
     NoImages,

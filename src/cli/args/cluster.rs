@@ -1,5 +1,7 @@
 //! What can be typed of `lookalike cluster`.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::FilterArgs;
@@ -23,7 +25,11 @@ pub(in crate::cli) struct ClusterArgs {
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) seed: u64,
-    /// Members shown of each cluster; all of them with --json
+    /// Write a page with pictures of all clusters, which any browser shows
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) html: Option<PathBuf>,
+    /// Members shown of each cluster, the most typical ones and then the oddest one; all of them with
+    /// --json
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(in crate::cli) show: usize,
 }

@@ -1,0 +1,58 @@
+//! Small pictures of images, for pages that people look at.
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+use super::resize::resized;
+use super::{DecodeLimits, ImagingError, decode_at_least};
+
+/// Good enough for small pictures, at 3 to 8 kB each.
+const QUALITY: u8 = 80;
+
+/// Reads an image and returns a JPEG of it, upright and at most `side_px` (at least 1) on either side.
+///
+/// # Errors
+/// As [`decode_at_least`].
+pub fn thumbnail(bytes: &[u8], side_px: u32) -> Result<Vec<u8>, ImagingError> {
+    let image = decode_at_least(bytes, &DecodeLimits::default(), side_px)?;
+    let (width_px, height_px) = (image.pixels.width_px(), image.pixels.height_px());
+    let longer_px = f64::from(width_px.max(height_px));
+    let shrink = (f64::from(side_px.max(1)) / longer_px).min(1.0);
+    let inside = |length_px: u32| ((f64::from(length_px) * shrink).round() as u32).max(1);
+    let (across_px, down_px) = (inside(width_px), inside(height_px));
+    let pixels = resized(&image.pixels, across_px, down_px);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .write_image(pixels.rgb(), across_px, down_px, ExtendedColorType::Rgb8)
+        .expect("writing RGB of a small size to memory as JPEG has no reason to fail");
+    Ok(jpeg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{decode, encode_png};
+    use super::*;
+    use crate::pixels::Pixels;
+
+    #[test]
+    fn long_images_keep_their_shape_and_small_ones_their_size() {
+        struct Case {
+            size_px: (u32, u32),
+            small_px: (u32, u32),
+        }
+        for Case { size_px: (width_px, height_px), small_px } in [
+            Case { size_px: (400, 100), small_px: (80, 20) },
+            Case { size_px: (100, 400), small_px: (20, 80) },
+            Case { size_px: (3000, 1), small_px: (80, 1) },
+            Case { size_px: (30, 20), small_px: (30, 20) },
+        ] {
+            let rgb = vec![90; (width_px * height_px * 3) as usize];
+            let pixels = Pixels::from_rgb(width_px, height_px, rgb).unwrap();
+            let jpeg = thumbnail(&encode_png(&pixels), 80).unwrap();
+            let back = decode(&jpeg, &DecodeLimits::default()).unwrap();
+            assert_eq!((back.width_px, back.height_px), small_px);
+            assert!(back.pixels.rgb().iter().all(|value| value.abs_diff(90) < 3));
+        }
+        assert!(thumbnail(b"no image", 80).is_err());
+    }
+}
