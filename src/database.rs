@@ -19,6 +19,7 @@ mod labels;
 mod objects;
 mod roots;
 mod search;
+mod spaces;
 mod stats;
 mod verify;
 
@@ -66,6 +67,9 @@ pub struct Database {
     encoder: Arc<dyn Encoder>,
     detector: Option<Arc<dyn Detector>>,
     space: SpaceId,
+    beside: bool,
+    /// What graphs are built for, when that was said.
+    recall_per_mille: Option<usize>,
     loaded_objects: Mutex<Option<Arc<Objects>>>,
     loaded: Mutex<Option<Arc<Loaded>>>,
     loaded_rows: Mutex<Option<Arc<Rows>>>,
@@ -110,17 +114,21 @@ impl Database {
             .map_err(|source| Error::File { path: directory.to_owned(), source })?
             .parent()
             .map_or_else(|| directory.to_owned(), Path::to_owned);
-        Ok(Self {
+        let database = Self {
             store,
             home,
             encoder,
             detector: None,
             space,
+            beside: false,
+            recall_per_mille: None,
             loaded: Mutex::new(None),
             loaded_rows: Mutex::new(None),
             graph: Mutex::new(None),
             loaded_objects: Mutex::new(None),
-        })
+        };
+        database.adopt_old_graph();
+        Ok(database)
     }
 
     /// The database directory.
@@ -132,23 +140,6 @@ impl Database {
     /// relative to it, so that it can be moved.
     pub fn home(&self) -> &Path {
         &self.home
-    }
-
-    /// Whether the database has embeddings, but none of this encoder's space: they are of another
-    /// network or of another precision, and the next [`Database::index`] adds those of this one.
-    ///
-    /// # Errors
-    /// [`Error::Store`] when a record cannot be read.
-    pub fn is_embedded_elsewhere(&self) -> Result<bool, Error> {
-        if self.store.embeddings(self.space).next().transpose()?.is_some() {
-            return Ok(false);
-        }
-        for (space, _) in self.store.spaces()? {
-            if self.store.embeddings(space).next().transpose()?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Copies the database to a folder that is not there yet, and gives the number of records.
@@ -191,6 +182,7 @@ impl Database {
             home: &self.home,
             encoder: &*self.encoder,
             space: self.space,
+            beside: self.beside,
             detector: self.detector_with_space()?,
         };
         let report = ingest::run(target, folders, options, control);
@@ -271,7 +263,7 @@ impl Database {
     /// # Errors
     /// [`Error::UnknownImage`].
     pub fn embedding(&self, id: ImageId) -> Result<Embedding, Error> {
-        self.store.embedding(self.space, id)?.ok_or(Error::UnknownImage { id })
+        self.store.embedding(self.space, id)?.ok_or_else(|| self.no_embedding(id))
     }
 
     /// The number of the image in a file: by its place, else by its content.

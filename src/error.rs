@@ -33,6 +33,26 @@ pub enum Error {
         /// The number.
         id: ImageId,
     },
+    /// An image has no embedding by the network that is asked.
+    #[error("image {id} is not embedded by {model} yet: `lookalike index` adds what is missing")]
+    NotEmbedded {
+        /// The image.
+        id: ImageId,
+        /// The network.
+        model: String,
+    },
+    /// A network cannot serve without embeddings.
+    #[error("no image is embedded by {model} yet: `lookalike index --model {model}` does that")]
+    NotFilled {
+        /// The network.
+        model: String,
+    },
+    /// The embeddings of the network that serves are not removed.
+    #[error("{model} serves the searches: `lookalike models use NAME` lets another do so first")]
+    Serves {
+        /// The network.
+        model: String,
+    },
     /// Nobody has looked for objects on the images.
     #[error("no objects are known: `lookalike index` looks for them, unless --no-detect is given")]
     NoObjects,

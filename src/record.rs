@@ -250,6 +250,11 @@ pub struct Space {
 }
 
 impl Space {
+    /// Whether its embeddings are of whole images.
+    pub fn is_content(&self) -> bool {
+        self.name == "content"
+    }
+
     /// A digest over all fields: two spaces are the same if it is the same.
     pub fn digest(&self) -> [u8; 32] {
         let fields = [&self.name, &self.model, &self.weights_digest, &self.preprocessing];

@@ -240,7 +240,7 @@ fn a_damaged_graph_is_reported_searched_around_and_built_again() {
     let query = ["search", "fish/goldfish.webp", "--json"];
     let expected = run_ok(folder.path(), &query);
     assert_eq!(run_json(folder.path(), &["stats"])[0]["vector_index"], "graph");
-    let graph = folder.path().join(".lookalike/index/content/graph");
+    let graph = folder.path().join(".lookalike/index/1/graph");
     let mut bytes = std::fs::read(&graph).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;

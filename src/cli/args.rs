@@ -4,6 +4,7 @@ mod cluster;
 mod eval;
 mod label;
 mod maintenance;
+mod networks;
 mod objects;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(super) use label::LabelCommand;
 pub(super) use maintenance::{
     BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
 };
+pub(super) use networks::{ModelsArgs, ModelsCommand, NetworkArgs};
 pub(super) use objects::{DetectArgs, DetectorArgs, EvalDetectionArgs, ObjectsArgs};
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
@@ -86,7 +88,7 @@ pub(super) enum Command {
     Eval(EvalArgs),
     /// Measure the speed of reading and encoding images on this machine
     Bench(BenchArgs),
-    /// Show the networks and their layers
+    /// Show the networks, choose the one that serves, or remove the embeddings of one
     Models(ModelsArgs),
     /// Save what is readable of a damaged database
     Repair,
@@ -112,9 +114,15 @@ pub(super) struct IndexArgs {
     /// Vector index: a graph pays from about 10,000 images on
     #[arg(long, value_enum, default_value_t = IndexKind::Auto, value_name = "KIND")]
     pub(super) vector_index: IndexKind,
+    /// Share of the ten nearest that searches in the graph find, 0.5 to 0.999: less is faster
+    /// [default: 0.99, or that of the graph there is]
+    #[arg(long, value_name = "R", value_parser = networks::parse_recall)]
+    pub(super) recall: Option<f64>,
     /// Exit with status 2 if any file could not be read
     #[arg(long)]
     pub(super) strict: bool,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
     #[command(flatten)]
     pub(super) objects: DetectorArgs,
 }
@@ -200,6 +208,12 @@ pub(super) struct SearchArgs {
     /// Write a picture of query and first hit that shows what of them is alike, as PNG
     #[arg(long, value_name = "FILE", conflicts_with_all = ["object", "crop"])]
     pub(super) explain: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
+    /// Share of the ten nearest to find, 0.5 to 0.999: where the graph was built for less, scan
+    /// exactly
+    #[arg(long, value_name = "R", value_parser = networks::parse_recall, conflicts_with = "exact")]
+    pub(super) recall: Option<f64>,
     /// Scan exactly even if there is a graph
     #[arg(long)]
     pub(super) exact: bool,
@@ -375,13 +389,6 @@ pub(super) struct BenchArgs {
     /// Time to spend on each stage, in seconds
     #[arg(long, value_name = "S", default_value_t = 3.0)]
     pub(super) seconds: f64,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ModelsArgs {
-    /// Network whose layers are shown [default: list the networks]
-    #[arg(value_name = "NAME", value_parser = model)]
-    pub(super) model: Option<Model>,
 }
 
 /// Finds a network by its name.

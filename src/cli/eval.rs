@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::{EvalArgs, EvalCommand, GlobalArgs};
 use super::output::{Output, path_text, shown};
-use super::{Outcome, eval_compare, eval_detection, index, locate, progress, session};
+use super::{Outcome, eval_compare, eval_detection, index, locate, networks, progress};
 
 /// Means over all queries, or over those of one folder, as `--json` prints them.
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ fn retrieval(global: &GlobalArgs, folder: &Path, output: &Output) -> anyhow::Res
     let directory = locate::for_indexing(global.db.as_deref(), folder)?;
     let folder = locate::absolute(folder)?;
     progress::listen_for_interrupt()?;
-    let database = Database::create(&directory, session::encoder()?)?;
+    let database = Database::create(&directory, networks::serving(&directory)?)?;
     let folders = [folder.clone()];
     let report = index::index(&database, &folders, &IndexOptions::default(), output)?;
     anyhow::ensure!(!report.interrupted, "stopped before the folder was indexed");

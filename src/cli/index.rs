@@ -7,7 +7,7 @@ use lookalike::{Control, Database, GraphPolicy, IndexOptions, IngestReport, Walk
 
 use super::args::{GlobalArgs, IndexArgs, IndexKind, WalkArgs};
 use super::output::{Output, counted, shown, thousands};
-use super::{Outcome, locate, progress, session};
+use super::{Outcome, locate, networks, progress, session};
 
 /// Failures that are printed; all of them are in `lookalike list --failed`.
 const FAILURES_SHOWN: usize = 10;
@@ -19,9 +19,12 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let (directory, named) = resolve(global, &args.folders)?;
     progress::listen_for_interrupt()?;
-    let mut database = Database::create(&directory, session::encoder()?)?;
+    let mut database = networks::create(&directory, &args.network)?;
     if let Some(detector) = session::wanted_detector(&args.objects)? {
         database = database.with_detector(detector);
+    }
+    if let Some(recall) = args.recall {
+        database = database.with_recall(recall);
     }
     let folders = folders(&database, named)?;
     let report = index(&database, &folders, &options(global, &args.walk), output)?;

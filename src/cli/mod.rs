@@ -21,6 +21,7 @@ mod label_learn;
 mod list;
 mod locate;
 mod models;
+mod networks;
 mod objects;
 mod output;
 mod progress;
@@ -88,7 +89,7 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(global, &args, output),
         Command::Eval(args) => eval::run(global, &args, output),
         Command::Bench(args) => bench::run(&args, output),
-        Command::Models(args) => models::run(&args, output),
+        Command::Models(args) => models::run(global, &args, output),
         Command::Compact => compact::run(global, output),
         Command::Backup(args) => backup::backup(global, &args, output),
         Command::Restore(args) => backup::restore(global, &args, output),

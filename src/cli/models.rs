@@ -1,11 +1,16 @@
-//! `lookalike models`: the networks that can be run, and what they consist of.
+//! `lookalike models`: the networks that can be run, what they consist of, which of them serves.
 
+use std::path::Path;
+
+use lookalike::Error;
 use lookalike::inference::{LayerSummary, Model};
+use lookalike::record::Space;
+use lookalike::store::{SpaceStats, Store, StoreError};
 use serde::Serialize;
 
-use super::Outcome;
-use super::args::ModelsArgs;
-use super::output::{Output, thousands};
+use super::args::{GlobalArgs, ModelsArgs, ModelsCommand};
+use super::output::{Output, counted, path_text, thousands};
+use super::{Outcome, locate, networks, session};
 
 #[derive(Serialize)]
 struct ModelLine {
@@ -15,6 +20,7 @@ struct ModelLine {
     parameters: usize,
     multiply_adds: u64,
     embedded: bool,
+    spaces: Vec<SpaceLine>,
 }
 
 #[derive(Serialize)]
@@ -27,19 +33,101 @@ struct LayerLine<'a> {
     multiply_adds: u64,
 }
 
-pub(super) fn run(args: &ModelsArgs, output: &Output) -> anyhow::Result<Outcome> {
-    match args.model {
-        Some(model) => info(model, output)?,
-        None => {
-            for model in Model::ALL {
-                list(model, output)?;
-            }
+/// The embeddings of one network in the database.
+#[derive(Serialize)]
+struct SpaceLine {
+    embedded: u64,
+    images: u64,
+    serves: bool,
+    weights: Option<String>,
+    weights_digest: String,
+    preprocessing: String,
+}
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    args: &ModelsArgs,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    match (&args.command, args.model) {
+        (Some(ModelsCommand::Use { model, weights }), _) => {
+            choose(global, *model, weights.as_deref(), output)
         }
+        (Some(ModelsCommand::Remove { model }), _) => remove(global, model, output),
+        (None, Some(model)) => info(model, output).map(|()| Outcome::Done),
+        (None, None) => {
+            let stored = stored(global, output)?;
+            for model in Model::ALL {
+                list(model, &stored, output)?;
+            }
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// Lets a network serve, and says how much of the database it knows.
+fn choose(
+    global: &GlobalArgs,
+    model: Model,
+    weights: Option<&Path>,
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let directory = locate::existing(global.db.as_deref(), Path::new("."))?;
+    let network = networks::named(&directory, model, weights)?;
+    let database = networks::choose(&directory, &network)?;
+    let spaces = database.spaces()?;
+    let own = spaces.iter().find(|space| space.network.space == *network.encoder.space());
+    let (embedded, images) = own.map_or((0, 0), |space| (space.embedded, space.images));
+    output.note(format_args!(
+        "{} serves now, with {} of {}",
+        model.name(),
+        thousands(embedded),
+        counted(images, "image")
+    ));
+    if embedded < images {
+        output.note("`lookalike index` embeds the others");
     }
     Ok(Outcome::Done)
 }
 
-fn list(model: Model, output: &Output) -> anyhow::Result<()> {
+/// Removes the embeddings of a network that does not serve.
+fn remove(global: &GlobalArgs, model: &str, output: &Output) -> anyhow::Result<Outcome> {
+    let database = session::open_here(global)?;
+    let spaces = database.spaces()?;
+    let own = database.encoder().space();
+    let alike = spaces.iter().map(|stats| &stats.network.space).filter(|it| it.model == model);
+    let (own, others): (Vec<&Space>, Vec<&Space>) = alike.partition(|space| *space == own);
+    if others.is_empty() {
+        if !own.is_empty() {
+            return Err(Error::Serves { model: model.to_owned() }.into());
+        }
+        output.note(format_args!("there are no embeddings of {model}"));
+        return Ok(Outcome::Nothing);
+    }
+    let mut removed = 0;
+    for space in others {
+        removed += database.remove_space(space)?;
+    }
+    output.note(format_args!("{} of {model} removed", counted(removed, "record")));
+    Ok(Outcome::Done)
+}
+
+/// The spaces of the database here, if there is one; those of one that is in use are not shown.
+fn stored(global: &GlobalArgs, output: &Output) -> anyhow::Result<Vec<SpaceStats>> {
+    let Ok(directory) = locate::existing(global.db.as_deref(), Path::new(".")) else {
+        return Ok(Vec::new());
+    };
+    match Store::open(&directory) {
+        Ok(store) => Ok(store.space_stats()?),
+        Err(error @ StoreError::Locked { .. }) => {
+            output.warn(format_args!("{error}"));
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn list(model: Model, stored: &[SpaceStats], output: &Output) -> anyhow::Result<()> {
     let layers = model.layers()?;
     let pooled = layers.iter().rev().find(|layer| layer.kind == "average pool");
     let line = ModelLine {
@@ -49,6 +137,7 @@ fn list(model: Model, output: &Output) -> anyhow::Result<()> {
         parameters: layers.iter().map(|layer| layer.parameters).sum(),
         multiply_adds: layers.iter().map(|layer| layer.multiply_adds).sum(),
         embedded: model == Model::EfficientNetLite0,
+        spaces: spaces_of(model, stored)?,
     };
     if output.json {
         return output.object(&line);
@@ -61,7 +150,41 @@ fn list(model: Model, output: &Output) -> anyhow::Result<()> {
         line.parameters as f64 / 1e6,
         line.multiply_adds as f64 / 1e9,
         if line.embedded { "in the program" } else { "needs a weights file" },
-    ))
+    ))?;
+    for space in &line.spaces {
+        output.line(format!(
+            "{:<18}  {} of {} embedded{}{}",
+            "",
+            thousands(space.embedded),
+            counted(space.images, "image"),
+            space.weights.as_ref().map_or(String::new(), |path| format!(" by {path}")),
+            if space.serves { ", serves" } else { "" },
+        ))?;
+    }
+    Ok(())
+}
+
+/// The spaces of a network. Where none was chosen, that of the network in the program serves.
+fn spaces_of(model: Model, stored: &[SpaceStats]) -> anyhow::Result<Vec<SpaceLine>> {
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let default = match stored.iter().any(|stats| stats.network.serves) {
+        true => None,
+        false => Some(session::encoder()?),
+    };
+    let is_default =
+        |space: &Space| default.as_ref().is_some_and(|encoder| encoder.space() == space);
+    let own = stored.iter().filter(|stats| stats.network.space.model == model.name());
+    let line = |stats: &SpaceStats| SpaceLine {
+        embedded: stats.embedded,
+        images: stats.images,
+        serves: stats.network.serves || is_default(&stats.network.space),
+        weights: stats.network.weights.as_deref().map(path_text),
+        weights_digest: stats.network.space.weights_digest.clone(),
+        preprocessing: stats.network.space.preprocessing.clone(),
+    };
+    Ok(own.map(line).collect())
 }
 
 fn info(model: Model, output: &Output) -> anyhow::Result<()> {

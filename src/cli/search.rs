@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::args::{GlobalArgs, Over, SearchArgs};
 use super::detect::ObjectLine;
 use super::output::{Output, path_text, shown, with_raws};
-use super::{Outcome, explain, index, locate, progress, session};
+use super::{Outcome, explain, index, locate, networks, progress, session};
 
 /// A hit as `--json` prints it.
 #[derive(Serialize)]
@@ -48,6 +48,9 @@ pub(super) fn run(
         exact: args.exact,
         ..Search::default()
     };
+    if let Some(recall) = args.recall {
+        search.exact = recall > database.recall_built_for()?;
+    }
     search.filter.under = search.filter.under.or(scope.map(|folder| database.locate(&folder)));
     let hits = match (&args.image, args.id) {
         (Some(image), _) => search_file(&database, image, args, search)?,
@@ -74,12 +77,14 @@ fn open(
     output: &Output,
 ) -> anyhow::Result<(Database, Option<PathBuf>)> {
     let Some(folder) = &args.folder else {
-        return Ok((session::open_here(global)?, None));
+        let directory = locate::existing(global.db.as_deref(), Path::new("."))?;
+        let network = networks::wanted(&directory, &args.network)?;
+        return Ok((session::open_with(&directory, network.encoder)?, None));
     };
     let directory = locate::for_indexing(global.db.as_deref(), folder)?;
     let folder = locate::absolute(folder)?;
     progress::listen_for_interrupt()?;
-    let mut database = Database::create(&directory, session::encoder()?)?;
+    let mut database = networks::create(&directory, &args.network)?;
     if args.object.is_some() || args.crop.is_some() || args.filter.has.is_some() {
         database = database.with_detector(session::detector(args.detector.as_deref())?);
     }

@@ -13,7 +13,7 @@ use lookalike::query::{Capture, Has};
 use lookalike::{Database, Filter};
 
 use super::args::{DetectorArgs, FilterArgs, GlobalArgs};
-use super::{args, locate};
+use super::{args, locate, networks};
 
 /// Forces the kernels of one instruction set, by its name; for tests and comparisons.
 pub(super) const INSTRUCTION_SET_VARIABLE: &str = "LOOKALIKE_CPU";
@@ -38,7 +38,10 @@ pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
 }
 
 /// The instruction set that was asked for, else the best of this processor.
-fn instruction_set() -> anyhow::Result<InstructionSet> {
+///
+/// # Errors
+/// When [`INSTRUCTION_SET_VARIABLE`] names kernels that this processor cannot run.
+pub(super) fn instruction_set() -> anyhow::Result<InstructionSet> {
     match std::env::var(INSTRUCTION_SET_VARIABLE) {
         Ok(name) => args::instruction_set(&name)
             .map_err(|problem| anyhow!("{INSTRUCTION_SET_VARIABLE}={name}: {problem}")),
@@ -70,13 +73,21 @@ pub(super) fn wanted_detector(args: &DetectorArgs) -> anyhow::Result<Option<Arc<
     }
 }
 
-/// Opens the database that a command about `folder` means.
+/// Opens the database that a command about `folder` means, for the network that serves it.
 ///
 /// # Errors
-/// When there is none, or it cannot be opened.
+/// When there is none, or it cannot be opened; as for [`networks::serving`].
 pub(super) fn open(global: &GlobalArgs, folder: &Path) -> anyhow::Result<Database> {
     let directory = locate::existing(global.db.as_deref(), folder)?;
-    let database = Database::open(&directory, encoder()?)?;
+    open_with(&directory, networks::serving(&directory)?)
+}
+
+/// Opens a database for a network, and says when that has embedded nothing of it.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn open_with(directory: &Path, encoder: Arc<dyn Encoder>) -> anyhow::Result<Database> {
+    let database = Database::open(directory, encoder)?;
     if database.is_embedded_elsewhere()? {
         eprintln!(
             "lookalike: the images were embedded by another network or in another precision: \

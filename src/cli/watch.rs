@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use lookalike::inference::{Detector, Encoder};
 use lookalike::ingest::IngestError;
-use lookalike::store::StoreError;
+use lookalike::store::{self, StoreError, StoredNetwork};
 use lookalike::{Database, Error, FolderWatch, IndexOptions, IngestReport, Wake, WatchError};
 
 use super::args::{GlobalArgs, WatchArgs};
 use super::output::{Output, shown};
-use super::{Outcome, index, progress, session};
+use super::{Outcome, index, networks, progress, session};
 
 /// A file is read when nothing was written to it for this long.
 const UNSETTLED_FOR: Duration = Duration::from_secs(2);
@@ -30,6 +30,8 @@ const POLL_FALLBACK: Duration = Duration::from_secs(30);
 struct Watching<'a> {
     directory: PathBuf,
     encoder: Arc<dyn Encoder>,
+    /// What was chosen to serve when the encoder was loaded.
+    serving: Option<StoredNetwork>,
     /// Absent when objects are not looked for.
     detector: Option<Arc<dyn Detector>>,
     folders: Vec<PathBuf>,
@@ -51,8 +53,9 @@ pub(super) fn run(
     let options =
         IndexOptions { unsettled_for: Some(UNSETTLED_FOR), ..index::options(global, &args.walk) };
     let mut watching = Watching {
+        encoder: networks::serving(&directory)?,
+        serving: store::serving_network(&directory).map_err(Error::from)?,
         directory,
-        encoder: session::encoder()?,
         detector: session::wanted_detector(&args.objects)?,
         folders: Vec::new(),
         options,
@@ -120,8 +123,8 @@ impl Watching<'_> {
     /// Brings the database up to date, and says when to try again at the latest.
     fn pass(&mut self, watch: &mut FolderWatch) -> anyhow::Result<Option<Instant>> {
         let start = Instant::now();
-        let opened = Database::open(&self.directory, Arc::clone(&self.encoder));
-        let indexed = opened.map_err(anyhow::Error::from).and_then(|mut database| {
+        let opened = self.open();
+        let indexed = opened.and_then(|mut database| {
             if let Some(detector) = &self.detector {
                 database = database.with_detector(Arc::clone(detector));
             }
@@ -144,6 +147,16 @@ impl Watching<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Opens the database for the network that serves now.
+    fn open(&mut self) -> anyhow::Result<Database> {
+        let serving = store::serving_network(&self.directory).map_err(Error::from)?;
+        if serving != self.serving {
+            self.encoder = networks::serving(&self.directory)?;
+            self.serving = serving;
+        }
+        Ok(Database::open(&self.directory, Arc::clone(&self.encoder))?)
     }
 
     /// Says once that the database or a folder cannot be had at the moment.

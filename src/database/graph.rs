@@ -49,6 +49,11 @@ impl GraphState {
             Self::Absent | Self::Unusable(_) => None,
         }
     }
+
+    /// The recall that the graph was built for, in thousandths.
+    pub(super) fn recall_per_mille(&self) -> Option<usize> {
+        self.ready().map(|graph| graph.file().graph.parameters().recall_per_mille)
+    }
 }
 
 /// A graph that was built.
@@ -75,6 +80,23 @@ impl fmt::Display for GraphReport {
 }
 
 impl Database {
+    /// Lets graphs that are built from now on find this share of the ten nearest, 0.001 to 1, in
+    /// place of that which an older graph was built for, or .99.
+    #[must_use]
+    pub fn with_recall(mut self, recall: f64) -> Self {
+        self.recall_per_mille = Some(((recall * 1000.0).round() as usize).clamp(1, 1000));
+        self
+    }
+
+    /// The share of the ten nearest that the graph was built to find; 1 without a graph.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn recall_built_for(&self) -> Result<f64, Error> {
+        let built_for = self.graph()?.recall_per_mille();
+        Ok(built_for.map_or(1.0, |wanted| wanted as f64 / 1000.0))
+    }
+
     /// Builds the vector graph if the policy asks for it; `None` when there was nothing to do.
     ///
     /// A missing or damaged graph never makes a search wrong: it scans exactly. What came
@@ -94,6 +116,7 @@ impl Database {
         if policy == GraphPolicy::Never {
             self.forget_loaded();
             remove_if_there(&path)?;
+            self.remove_old_graph()?;
             return Ok(None);
         }
         if !self.graph_is_due(policy)? {
@@ -115,7 +138,11 @@ impl Database {
             on_progress(phase, progress.done, progress.total);
             if cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let graph = match build_graph(Arc::clone(vectors), GraphParameters::default(), &progress) {
+        let mut parameters = GraphParameters::default();
+        if let Some(wanted) = self.recall_per_mille.or(self.graph()?.recall_per_mille()) {
+            parameters.recall_per_mille = wanted;
+        }
+        let graph = match build_graph(Arc::clone(vectors), parameters, &progress) {
             Ok(graph) => graph,
             Err(IndexError::Stopped { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -126,6 +153,7 @@ impl Database {
         }
         let file = GraphFile::new(graph, self.members(&loaded.corpus)?);
         save_graph(&file, loaded.corpus.space().digest(), &path).map_err(Error::Snapshot)?;
+        self.remove_old_graph()?;
         let graph = file.graph;
         self.forget_loaded();
         Ok(Some(GraphReport {
@@ -147,7 +175,9 @@ impl Database {
                     GraphPolicy::Always => !graph.is_current(embedded),
                     _ => graph.is_worn(embedded),
                 };
-                is_old || graph.file().check_codes().is_err()
+                let built_for = graph.file().graph.parameters().recall_per_mille;
+                let is_other = self.recall_per_mille.is_some_and(|wanted| wanted != built_for);
+                is_old || is_other || graph.file().check_codes().is_err()
             }
         })
     }
@@ -211,8 +241,13 @@ impl Database {
         Ok(Members::new(nodes.map(keys), absent))
     }
 
+    /// Removes what lies where older programs had the graph of any space.
+    fn remove_old_graph(&self) -> Result<(), Error> {
+        remove_if_there(&self.directory().join("index/content/graph"))
+    }
+
     pub(super) fn graph_path(&self) -> PathBuf {
-        self.directory().join("index").join(&self.encoder.space().name).join("graph")
+        self.graph_folder(self.space).join("graph")
     }
 }
 

@@ -163,7 +163,10 @@ impl Step<'_, '_> {
             self.count_known(id, location, before.as_ref());
             return Ok(id);
         }
-        let id = self.writer.put_image(&image.record)?;
+        let id = match known {
+            Some(id) if self.target.beside => id,
+            _ => self.writer.put_image(&image.record)?,
+        };
         self.writer.put_embedding(space, id, &image.embedding)?;
         if let (Some((_, space)), Some(found)) = (self.target.detector, &image.objects) {
             self.writer.put_objects(space, id, &found.detections, &found.embeddings)?;

@@ -43,6 +43,9 @@ pub struct Target<'a> {
     pub encoder: &'a dyn Encoder,
     /// The encoder's space in this store.
     pub space: SpaceId,
+    /// Whether another space serves: of images that are known already only the embedding is added,
+    /// so that their classes stay those of the network that serves.
+    pub beside: bool,
     /// What looks for objects, and the space of objects; none are looked for when absent.
     pub detector: Option<(&'a dyn Detector, SpaceId)>,
 }

@@ -44,6 +44,7 @@ impl Store {
         }
         batch.store()?;
         let copied = batch.copied;
+        target.committed().manifest.networks = committed.manifest.networks.clone();
         target.write(|writer| {
             let counts = writer.state.counts;
             if counts != committed.state.counts {

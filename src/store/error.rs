@@ -61,6 +61,15 @@ pub enum StoreError {
         /// Why it cannot be understood.
         source: serde_json::Error,
     },
+    /// The network that was chosen to serve has no embeddings in the database any more.
+    #[error(
+        "the embeddings that were chosen to serve (space {}) are not in the database any more: \
+         `lookalike models use NAME` chooses others", .digest.get(..12).unwrap_or(digest)
+    )]
+    UnknownServing {
+        /// Digest of the space, as the manifest has it.
+        digest: String,
+    },
     /// The store is not what was acknowledged.
     #[error(
         "the store {path:?} is damaged: {reason}; no data was changed: `lookalike repair` saves \

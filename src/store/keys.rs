@@ -53,6 +53,10 @@ impl Kind {
         Self::Object,
     ];
 
+    /// The kinds whose keys begin with the number of a space, but for the space itself.
+    pub(super) const IN_SPACES: [Self; 4] =
+        [Self::Embedding, Self::Slot, Self::Detections, Self::Object];
+
     /// The kind of a key, `None` for a key that no version wrote.
     pub(super) fn of(key: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| key.first() == Some(&(*kind as u8)))

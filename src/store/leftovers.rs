@@ -36,7 +36,11 @@ pub(super) fn delete_generation(directory: &Path, generation: u32) -> Result<(),
     delete(&manifest::segments_path(directory, generation))
 }
 
-fn delete(path: &Path) -> Result<(), StoreError> {
+/// Deletes a file or a folder with all that is in it; one that is not there is deleted already.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub(super) fn delete(path: &Path) -> Result<(), StoreError> {
     let deleted =
         if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     match deleted {

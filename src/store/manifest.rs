@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::networks::Networks;
 use super::segments::SlotCounts;
 use crate::record::Space;
 
@@ -33,6 +34,9 @@ pub struct Manifest {
     /// Embeddings in the file of each space, by its number, the replaced and removed ones too.
     #[serde(default)]
     pub(super) slots: SlotCounts,
+    /// Which network serves, and where the weights of each lie.
+    #[serde(flatten)]
+    pub(super) networks: Networks,
     /// The generation that a repair reads while it fills this one; set only
     /// while it does, and after it was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +66,16 @@ pub struct Counts {
     pub predictions: u64,
 }
 
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} images, {} locations, {} embeddings, {} labels, {} predictions",
+            self.images, self.locations, self.embeddings, self.labels, self.predictions
+        )
+    }
+}
+
 /// Length and digest of each file of a closed store, by its path below the store.
 pub(super) type Seal = BTreeMap<String, FileSeal>;
 
@@ -85,6 +99,7 @@ impl Manifest {
             counts: Counts::default(),
             spaces: Vec::new(),
             slots: SlotCounts::new(),
+            networks: Networks::default(),
             repaired_from: None,
             abandoned: None,
             sealed: None,

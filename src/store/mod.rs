@@ -19,6 +19,7 @@ mod lock;
 mod manifest;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
+mod networks;
 mod npy;
 mod objects;
 mod read;
@@ -50,6 +51,7 @@ pub use writer::Writer;
 use journal::Journal;
 use keys::Kind;
 use lock::Lock;
+pub use networks::{SpaceStats, StoredNetwork, networks, serving_network};
 use segments::Segments;
 
 /// sled's page cache. More does not pay: records are read once and in order.
@@ -186,6 +188,7 @@ impl Store {
         // A repair reads what is left of the journal before it writes it anew.
         let is_repair = store.committed().manifest.repaired_from.is_some();
         if !is_repair && store.journal_has_lost()? {
+            store.delete_orphaned_segments()?;
             tracing::warn!("the journal was damaged: it is written anew from the store");
             store.rewrite_journal()?;
         }
@@ -482,14 +485,4 @@ fn hold_to_account(path: &Path, state: &State, manifest: &Manifest) -> Result<()
 
 fn engine(action: &'static str) -> impl FnOnce(sled::Error) -> StoreError {
     move |source| StoreError::Engine { action, source: Box::new(source) }
-}
-
-impl std::fmt::Display for Counts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} images, {} locations, {} embeddings, {} labels, {} predictions",
-            self.images, self.locations, self.embeddings, self.labels, self.predictions
-        )
-    }
 }

@@ -1,6 +1,6 @@
 //! Saves what is readable of a damaged database into a fresh store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -55,6 +55,7 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
             let old = directory.join(format!("store-{generation}"));
             let mut salvage = salvage(&old, directory)?;
             salvage.read_embeddings(&manifest::segments_path(directory, generation));
+            salvage.drop_orphans();
             report.kept = Some(old);
             salvage
         }
@@ -67,6 +68,9 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     let generation = newest_generation(directory)?.max(source).unwrap_or(0) + 1;
     leftovers::delete_generation(directory, generation)?;
     let mut manifest = Manifest::empty(generation);
+    if let Ok(Some(old)) = Manifest::read(directory) {
+        manifest.networks = old.networks;
+    }
     manifest.repaired_from = source;
     manifest.write(directory)?;
     let store = Store::open_locked(directory, lock)?;
@@ -133,6 +137,22 @@ impl Salvage {
             found.map(|found| (*key, *payload) = found).is_some()
         });
         self.damaged += damaged;
+    }
+}
+
+impl Salvage {
+    /// Leaves out what belongs to a space whose record is lost: nobody knows any more of which
+    /// network it is, and the number of the space may be given to another.
+    fn drop_orphans(&mut self) {
+        let keys = self.records.iter().map(|(key, _)| key);
+        let spaces = keys.filter(|key| Kind::of(key) == Some(Kind::Space));
+        let known: BTreeSet<SpaceId> = spaces.filter_map(|key| keys::read_space(key)).collect();
+        let before = self.records.len();
+        self.records.retain(|(key, _)| {
+            let in_space = Kind::of(key).is_some_and(|kind| Kind::IN_SPACES.contains(&kind));
+            !in_space || keys::read_space(key).is_some_and(|id| known.contains(&id))
+        });
+        self.damaged += (before - self.records.len()) as u64;
     }
 }
 

@@ -80,7 +80,7 @@ struct Written {
 }
 
 /// A path as text where it is text, else as its bytes.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum WrittenPath {
     Text(String),

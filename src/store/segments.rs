@@ -1,6 +1,6 @@
 //! The files of embeddings of one generation of the store, one for each space.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -88,6 +88,24 @@ impl Segments {
             }
         }
         Ok(())
+    }
+
+    /// Closes the files of all other spaces than these, and gives the paths of all that are there.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub(super) fn forget_all_but(
+        &self,
+        known: &BTreeSet<SpaceId>,
+    ) -> Result<Vec<PathBuf>, StoreError> {
+        self.lock().retain(|space, _| known.contains(space));
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(StoreError::io("read", &self.folder))?,
+        };
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse().ok().map(SpaceId);
+        let paths = entries.flatten().map(|entry| entry.path());
+        Ok(paths.filter(|path| number(path).is_some_and(|id| !known.contains(&id))).collect())
     }
 
     /// How many slots each space has.

@@ -9,8 +9,13 @@ use super::super::{
 use super::*;
 use crate::vector::Embedding;
 
-const PARAMETERS: GraphParameters =
-    GraphParameters { links_max: 16, ef_construction: 100, seed: 3, builder: GraphBuilder::Weave };
+const PARAMETERS: GraphParameters = GraphParameters {
+    links_max: 16,
+    ef_construction: 100,
+    seed: 3,
+    builder: GraphBuilder::Weave,
+    recall_per_mille: 990,
+};
 
 /// Twelve bits of a component of 1/2 are 0.00014 apart: scores of 32 such are off by less.
 const TOLERANCE: f32 = 5.0e-4;

@@ -8,13 +8,13 @@ use crate::index::{GraphBuilder, GraphParameters, RecallReport, VectorIndex};
 use crate::vector::ROW_BYTES_MAX;
 
 pub(super) const MAGIC: [u8; 8] = *b"LKALGRPH";
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The part in front that no version changes: magic, version, header length.
 pub(super) const PRELUDE_BYTES: usize = 16;
 
-/// The header without its levels: 116 bytes of fields, and checksums of sections and header.
-const FIXED_BYTES: usize = 116 + 4 * SECTIONS_FIXED + CHECKSUM_BYTES;
+/// The header without its levels: 120 bytes of fields, and checksums of sections and header.
+const FIXED_BYTES: usize = 120 + 4 * SECTIONS_FIXED + CHECKSUM_BYTES;
 /// Two counts and three checksums.
 const LEVEL_BYTES: usize = 20;
 const CHECKSUM_BYTES: usize = 4;
@@ -106,6 +106,7 @@ impl Header {
         put(parameters.links_max as u32);
         put(parameters.ef_construction as u32);
         put(builder_number(parameters.builder));
+        put(parameters.recall_per_mille as u32);
         put(self.key_count);
         put(self.absent_count);
         bytes.extend(parameters.seed.to_le_bytes());
@@ -273,9 +274,11 @@ impl Fields<'_> {
             1 => GraphBuilder::HnswRs,
             _ => return None,
         };
+        let recall_per_mille = self.count()?;
         let (key_count, absent_count) = (self.number()?, self.number()?);
         let seed = self.take().map(u64::from_le_bytes)?;
-        let parameters = GraphParameters { links_max, ef_construction, seed, builder };
+        let parameters =
+            GraphParameters { links_max, ef_construction, seed, builder, recall_per_mille };
         let recall = RecallReport {
             k: self.count()?,
             queries: self.count()?,

@@ -10,7 +10,7 @@
 //! | offset | bytes | header field |
 //! |---|---|---|
 //! | 0 | 8 | magic `LKALGRPH` |
-//! | 8 | 4 | version, 2 |
+//! | 8 | 4 | version, 3 |
 //! | 12 | 4 | header length in bytes, up to and with the header checksum |
 //! | 16 | 4 | dimension of the vectors, d; r is the next multiple of 64 |
 //! | 20 | 4 | number of nodes, n |
@@ -21,14 +21,15 @@
 //! | 40 | 4 | `links_max` |
 //! | 44 | 4 | `ef_construction` |
 //! | 48 | 4 | builder: 0 our own, 1 `hnsw_rs` |
-//! | 52 | 4 | number of keys |
-//! | 56 | 4 | number of absent keys |
-//! | 60 | 8 | seed |
-//! | 68 | 16 | recall report: k, queries, hits, wanted, 4 bytes each |
-//! | 84 | 32 | owner: the digest of the space whose vectors these are |
-//! | 116 | 8 L | per level, 0 first: number of nodes (n on level 0), number of links; 4 bytes each |
-//! | 116 + 8 L | 24 + 12 L | CRC-32 of each section, in file order |
-//! | 140 + 20 L | 4 | CRC-32 of the header up to here |
+//! | 52 | 4 | recall of the ten nearest that `ef` was chosen for, in thousandths |
+//! | 56 | 4 | number of keys |
+//! | 60 | 4 | number of absent keys |
+//! | 64 | 8 | seed |
+//! | 72 | 16 | recall report: k, queries, hits, wanted, 4 bytes each |
+//! | 88 | 32 | owner: the digest of the space whose vectors these are |
+//! | 120 | 8 L | per level, 0 first: number of nodes (n on level 0), number of links; 4 bytes each |
+//! | 120 + 8 L | 24 + 12 L | CRC-32 of each section, in file order |
+//! | 144 + 20 L | 4 | CRC-32 of the header up to here |
 //!
 //! | section | content |
 //! |---|---|
