@@ -17,7 +17,10 @@ fn an_exported_database_comes_back_in_both_formats() {
     for format in ["jsonl", "npy"] {
         let export = ["export", "--format", format, format];
         let report = run_json(folder.path(), &export).remove(0);
-        assert_eq!(report, serde_json::json!({"images": 4, "embeddings": 4, "labels": 1}));
+        assert_eq!(
+            report,
+            serde_json::json!({"images": 4, "embeddings": 4, "objects": 0, "labels": 1})
+        );
         assert_eq!(run(folder.path(), &export).status.code(), Some(2), "never overwrites");
         let database = folder.path().join(".lookalike");
         std::fs::remove_dir_all(&database).unwrap();
@@ -29,10 +32,57 @@ fn an_exported_database_comes_back_in_both_formats() {
         assert_eq!(content(folder.path()), expected, "{format} twice");
     }
     assert_eq!(run_json(folder.path(), &["index", "--no-detect"])[0]["embedded"], 0);
-    // With objects, whose embeddings are not of whole images.
+}
+
+#[test]
+fn tables_hold_the_embeddings_of_images_and_objects() {
+    let folder = folder_with(&["people", "food"]);
     run_ok(folder.path(), &["index"]);
-    run_ok(folder.path(), &["export", "--format", "npy", "with-objects"]);
-    assert!(!folder.path().join("with-objects/embeddings-2.npy").exists());
+    run_ok(folder.path(), &["export", "--format", "npy", "arrays"]);
+    let tables = run_json(folder.path(), &["export", "--format", "parquet", "tables"]).remove(0);
+    assert!(tables["objects"].as_u64().unwrap() > 0, "{tables}");
+    for (table, array) in [("images-1", "embeddings-1"), ("objects-2", "embeddings-2")] {
+        let table = std::fs::read(folder.path().join(format!("tables/{table}.parquet"))).unwrap();
+        assert!(table.starts_with(b"PAR1") && table.ends_with(b"PAR1"));
+        let array = std::fs::read(folder.path().join(format!("arrays/{array}.npy"))).unwrap();
+        let header = 10 + usize::from(u16::from_le_bytes([array[8], array[9]]));
+        let (halves, _) = array[header..].as_chunks::<2>();
+        assert!(!halves.is_empty());
+        let floats: Vec<u8> = halves
+            .iter()
+            .flat_map(|half| half::f16::from_le_bytes(*half).to_f32().to_le_bytes())
+            .collect();
+        assert!(memchr::memmem::find(&table, &floats).is_some(), "all rows, one after the other");
+    }
+}
+
+#[test]
+fn exported_objects_come_back_with_boxes_classes_and_embeddings() {
+    let folder = folder_with(&["food", "people"]);
+    run_ok(folder.path(), &["index"]);
+    let photo = "people/typist.webp";
+    let searches = || {
+        [&["objects"][..], &["search", photo, "--object", "1"], &["list", "--has", "laptop"]]
+            .map(|arguments| run_ok(folder.path(), &[arguments, &["--json"]].concat()))
+    };
+    let expected = searches();
+    for format in ["jsonl", "npy"] {
+        let report = run_json(folder.path(), &["export", "--format", format, format]).remove(0);
+        assert!(report["objects"].as_u64().unwrap() > 0, "{report}");
+        std::fs::remove_dir_all(folder.path().join(".lookalike")).unwrap();
+        assert_eq!(run_json(folder.path(), &["import", format]).remove(0), report);
+        assert_eq!(searches(), expected, "{format}");
+        assert_eq!(run_json(folder.path(), &["index"])[0]["embedded"], 0, "nothing is missing");
+        run_ok(folder.path(), &["verify"]);
+    }
+    let lines = folder.path().join("jsonl/images.jsonl");
+    let text = std::fs::read_to_string(&lines).unwrap();
+    let at = text.find("\"left_px\":").unwrap() + "\"left_px\":".len();
+    let end = at + text[at..].find(',').unwrap();
+    std::fs::write(&lines, format!("{}1e300{}", &text[..at], &text[end..])).unwrap();
+    let refused = run(folder.path(), &["import", "jsonl"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("out of range"), "{}", stderr(&refused));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(super) fn export(
     let format = match args.format {
         ExportKind::Jsonl => ExportFormat::Jsonl,
         ExportKind::Npy => ExportFormat::Npy,
+        ExportKind::Parquet => ExportFormat::Parquet,
         ExportKind::Coco => return export_objects::run(global, &args.target, output),
     };
     let store = Store::open(&locate::existing(global.db.as_deref(), Path::new("."))?)?;
@@ -44,9 +45,10 @@ fn print(report: &ExchangeReport, output: &Output) -> anyhow::Result<Outcome> {
         output.object(report)?;
     } else {
         output.line(format!(
-            "{}, {}, {}",
+            "{}, {}, {}, {}",
             counted(report.images, "image"),
             counted(report.embeddings, "embedding"),
+            counted(report.objects, "object"),
             counted(report.labels, "label")
         ))?;
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::roots::WrittenPath;
-use crate::record::{ContentHash, FileStamp, ImageRecord, Prediction, Space, SpaceId};
+use crate::record::{ContentHash, Detection, FileStamp, ImageRecord, Prediction, Space, SpaceId};
 
 /// How the components of embeddings are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum ExportFormat {
     Jsonl,
     /// As rows of `embeddings-<space>.npy`, 16-bit floats.
     Npy,
+    /// As lists of 32-bit floats in tables of images and of objects, which `import` does not read.
+    Parquet,
 }
 
 /// What was exported or imported.
@@ -21,8 +23,10 @@ pub enum ExportFormat {
 pub struct ExchangeReport {
     /// Images.
     pub images: u64,
-    /// Embeddings of all spaces.
+    /// Embeddings of whole images, of all spaces.
     pub embeddings: u64,
+    /// Objects, each with its embedding.
+    pub objects: u64,
     /// Labels of the user.
     pub labels: u64,
 }
@@ -31,7 +35,7 @@ pub struct ExchangeReport {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Line {
-    /// Before the images that have embeddings in it.
+    /// Before the images that have embeddings or objects in it.
     Space { number: u16, space: Space },
     /// An image with all that is known of it.
     Image(Box<ImageLine>),
@@ -48,6 +52,9 @@ pub(super) struct ImageLine {
     pub(super) label: Option<String>,
     pub(super) prediction: Option<Prediction>,
     pub(super) embeddings: Vec<EmbeddingLine>,
+    /// One for each space of objects in which the image has been looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) objects: Vec<ObjectsLine>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +68,22 @@ pub(super) struct Place {
 pub(super) struct EmbeddingLine {
     /// As a line before this one numbers it.
     pub(super) space: u16,
+    #[serde(flatten)]
+    pub(super) components: Components,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ObjectsLine {
+    /// As a line before this one numbers it.
+    pub(super) space: u16,
+    /// The surest first; empty where nothing was found.
+    pub(super) found: Vec<ObjectLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ObjectLine {
+    #[serde(flatten)]
+    pub(super) detection: Detection,
     #[serde(flatten)]
     pub(super) components: Components,
 }

@@ -7,12 +7,20 @@ use std::path::Path;
 use half::f16;
 
 use super::exchange::{
-    Components, EmbeddingLine, ExchangeReport, ExportFormat, ImageLine, Line, Place, array_path,
-    lines_path,
+    Components, EmbeddingLine, ExchangeReport, ExportFormat, ImageLine, Line, ObjectLine,
+    ObjectsLine, Place, array_path, lines_path,
 };
+use super::keys;
 use super::npy::{self, Shape};
 use super::{Store, StoreError};
 use crate::record::{ImageId, LocationState, Space, SpaceId};
+
+/// Where the components of one space go: into the line of their image, or into an array.
+struct Column<'a> {
+    space: SpaceId,
+    folder: &'a Path,
+    array: Option<Array>,
+}
 
 /// The rows of one space on their way into an array.
 struct Array {
@@ -21,10 +29,10 @@ struct Array {
 }
 
 impl Store {
-    /// Writes images, files, labels and embeddings into a folder that is not there yet or empty.
+    /// Writes images, files, labels, embeddings and objects into a folder that is not there yet or empty.
     ///
     /// `images.jsonl` has a line for each; with [`ExportFormat::Npy`] the embeddings are rows of
-    /// `embeddings-<space>.npy`. `on_image` hears how many images were written, and of how many.
+    /// `embeddings-<space>.npy`; [`ExportFormat::Parquet`] makes tables instead. `on_image` hears how many images were written, and of how many.
     /// Not exported: the forest, which is trained again in seconds.
     ///
     /// # Errors
@@ -38,48 +46,53 @@ impl Store {
     ) -> Result<ExchangeReport, StoreError> {
         super::backup::refuse_occupied(folder, "name a folder that is not there yet")?;
         std::fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
+        if format == ExportFormat::Parquet {
+            return self.export_tables(folder, on_image);
+        }
         let path = lines_path(folder);
         let mut out = Lines { file: create(&path)?, path: &path };
         let mut report = ExchangeReport::default();
-        let mut spaces = Vec::new();
+        let mut columns = Vec::new();
         for (id, space) in self.spaces()? {
-            // Such as a space of objects.
-            if self.embedded_images(id).next().is_none() {
+            let is_empty = self.embedded_images(id).next().is_none();
+            if is_empty && self.all_detections(id).next().is_none() {
                 continue;
             }
             out.line(&Line::Space { number: id.0, space: space.clone() })?;
             let array = match format {
-                ExportFormat::Jsonl => None,
                 ExportFormat::Npy => Some(self.array(folder, id, &space)?),
+                _ => None,
             };
-            spaces.push((id, array));
+            columns.push(Column { space: id, folder, array });
         }
         let images = self.manifest().counts.images;
         for entry in self.images() {
             let (id, image) = entry?;
             let label = self.label_of(&image.hash)?;
-            let mut embeddings = Vec::new();
-            for (space, array) in &mut spaces {
-                if let Some(components) = self.components(*space, id)? {
-                    let components = match array {
-                        Some(array) => array.push(folder, *space, &components)?,
-                        None => Components::Values(to_numbers(&components)),
-                    };
+            let (mut embeddings, mut objects) = (Vec::new(), Vec::new());
+            for column in &mut columns {
+                let space = column.space;
+                if let Some(components) = self.components(space, id)? {
+                    let components = column.put(&components)?;
                     embeddings.push(EmbeddingLine { space: space.0, components });
+                }
+                if let Some(found) = self.found(column, id)? {
+                    report.objects += found.len() as u64;
+                    objects.push(ObjectsLine { space: space.0, found });
                 }
             }
             report.embeddings += embeddings.len() as u64;
             report.labels += u64::from(label.is_some());
             report.images += 1;
             let (places, prediction) = (self.places(id)?, self.prediction(id)?);
-            let line = ImageLine { image, places, label, prediction, embeddings };
+            let line = ImageLine { image, places, label, prediction, embeddings, objects };
             out.line(&Line::Image(Box::new(line)))?;
             on_image(report.images, images);
         }
         report.labels += self.export_rest(&mut out)?;
-        for (space, array) in spaces {
-            if let Some(array) = array {
-                finish(array.file, &array_path(folder, space))?;
+        for column in columns {
+            if let Some(array) = column.array {
+                finish(array.file, &array_path(folder, column.space))?;
             }
         }
         finish(out.file, &path)?;
@@ -106,6 +119,21 @@ impl Store {
         Ok(labels)
     }
 
+    /// The objects of an image in a space; `None` where nobody has looked.
+    fn found(
+        &self,
+        column: &mut Column<'_>,
+        id: ImageId,
+    ) -> Result<Option<Vec<ObjectLine>>, StoreError> {
+        let Some(detections) = self.detections(column.space, id)? else { return Ok(None) };
+        let object = |(detection, number)| {
+            let key = keys::object(column.space, id, number);
+            let components = self.payload(&key)?.ok_or_else(|| super::codec::damaged(&key))?;
+            Ok(ObjectLine { detection, components: column.put(&components)? })
+        };
+        detections.into_iter().zip(0..).map(object).collect::<Result<_, _>>().map(Some)
+    }
+
     fn places(&self, id: ImageId) -> Result<Vec<Place>, StoreError> {
         let mut places = Vec::new();
         for location in self.locations_of(id)? {
@@ -124,6 +152,9 @@ impl Store {
             entry?;
             rows += 1;
         }
+        for entry in self.all_detections(id) {
+            rows += entry?.1.len() as u64;
+        }
         let mut file = create(&path)?;
         let shape = Shape { rows, columns: space.dimension.into() };
         npy::write_header(&mut file, shape).map_err(StoreError::io("write", path))?;
@@ -131,17 +162,16 @@ impl Store {
     }
 }
 
-impl Array {
-    fn push(
-        &mut self,
-        folder: &Path,
-        space: SpaceId,
-        components: &[u8],
-    ) -> Result<Components, StoreError> {
-        let path = || array_path(folder, space);
-        self.file.write_all(components).map_err(|error| StoreError::io("write", path())(error))?;
-        self.rows += 1;
-        Ok(Components::Row(self.rows - 1))
+impl Column<'_> {
+    /// Writes the components of an embedding, or gives them as what the line holds.
+    fn put(&mut self, components: &[u8]) -> Result<Components, StoreError> {
+        let Some(array) = &mut self.array else {
+            return Ok(Components::Values(to_numbers(components)));
+        };
+        let path = || array_path(self.folder, self.space);
+        array.file.write_all(components).map_err(|error| StoreError::io("write", path())(error))?;
+        array.rows += 1;
+        Ok(Components::Row(array.rows - 1))
     }
 }
 

@@ -15,6 +15,8 @@ use crate::vector::Embedding;
 
 /// Lines stored in one transaction.
 const BATCH_LINES: usize = 500;
+/// Objects of an image have 16-bit numbers.
+const OBJECTS_MAX: usize = u16::MAX as usize;
 /// The longest line that is read: far above that of an image in many spaces.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
@@ -160,6 +162,22 @@ impl Import<'_> {
             labels.push(LabelEntry { image: line.image.hash, label: Some(label) });
         }
         writer.put_prediction(id, line.prediction.as_ref())?;
+        for objects in line.objects {
+            let (mut detections, mut embeddings) = (Vec::new(), Vec::new());
+            for object in objects.found.into_iter().take(OBJECTS_MAX) {
+                let (_, components) = self.components(number, objects.space, object.components)?;
+                let bounds = object.detection.bounds;
+                let edges = [bounds.left_px, bounds.top_px, bounds.right_px, bounds.bottom_px];
+                if !edges.iter().chain([&object.detection.score]).all(|value| value.is_finite()) {
+                    return Err(self.refuse(number, "a number of an object is out of range"));
+                }
+                embeddings.push(components);
+                detections.push(object.detection);
+            }
+            let space = self.space(number, objects.space)?.id;
+            self.report.objects += detections.len() as u64;
+            writer.put_found(space, id, &detections, &embeddings)?;
+        }
         for embedding in line.embeddings {
             let (space, components) =
                 self.components(number, embedding.space, embedding.components)?;
@@ -170,6 +188,12 @@ impl Import<'_> {
         Ok(())
     }
 
+    /// What is known of a space of the export.
+    fn space(&mut self, line: u64, number: u16) -> Result<&mut ImportedSpace, StoreError> {
+        let unknown = self.refuse(line, format!("no line before it describes space {number}"));
+        self.spaces.get_mut(&number).ok_or(unknown)
+    }
+
     fn components(
         &mut self,
         line: u64,
@@ -177,9 +201,7 @@ impl Import<'_> {
         components: Components,
     ) -> Result<(SpaceId, Vec<u8>), StoreError> {
         let path = array_path(self.folder, SpaceId(number));
-        let Some(space) = self.spaces.get_mut(&number) else {
-            return Err(self.refuse(line, format!("no line before it describes space {number}")));
-        };
+        let space = self.space(line, number)?;
         let (id, dimension) = (space.id, space.dimension);
         let found = match components {
             Components::Values(values) => {

@@ -22,12 +22,14 @@ mod migrations;
 mod networks;
 mod npy;
 mod objects;
+mod parquet;
 mod read;
 mod repair;
 mod roots;
 mod seal;
 mod segment;
 mod segments;
+mod tables;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ pub use exchange::{ExchangeReport, ExportFormat};
 pub use guard::GUARD_THREAD;
 pub use journal::LabelEntry;
 pub use manifest::{Counts, FORMAT_VERSION, Manifest};
+pub use networks::{SpaceStats, StoredNetwork, networks, serving_network};
 pub use objects::ObjectNumber;
 pub use repair::{RepairReport, repair};
 pub use roots::Roots;
@@ -51,7 +54,6 @@ pub use writer::Writer;
 use journal::Journal;
 use keys::Kind;
 use lock::Lock;
-pub use networks::{SpaceStats, StoredNetwork, networks, serving_network};
 use segments::Segments;
 
 /// sled's page cache. More does not pay: records are read once and in order.
@@ -183,12 +185,12 @@ impl Store {
             store.check_embeddings()?;
         }
         store.delete_leftovers()?;
+        store.delete_orphaned_segments()?;
         store.migrate()?;
         store.catch_up_with_journal()?;
         // A repair reads what is left of the journal before it writes it anew.
         let is_repair = store.committed().manifest.repaired_from.is_some();
         if !is_repair && store.journal_has_lost()? {
-            store.delete_orphaned_segments()?;
             tracing::warn!("the journal was damaged: it is written anew from the store");
             store.rewrite_journal()?;
         }

@@ -94,10 +94,22 @@ impl Writer<'_> {
     ) -> Result<(), StoreError> {
         assert_eq!(detections.len(), embeddings.len(), "each object has an embedding");
         assert!(u16::try_from(detections.len()).is_ok(), "objects have 16-bit numbers");
+        let components: Vec<_> = embeddings.iter().map(Embedding::to_f16_bytes).collect();
+        self.put_found(space, id, detections, &components)
+    }
+
+    /// As [`Writer::put_objects`], of as many embeddings in their stored form.
+    pub(super) fn put_found(
+        &mut self,
+        space: SpaceId,
+        id: ImageId,
+        detections: &[Detection],
+        components: &[Vec<u8>],
+    ) -> Result<(), StoreError> {
         self.remove_objects(space, id)?;
         self.put(keys::detections(space, id), &detections)?;
-        for (embedding, number) in embeddings.iter().zip(0..) {
-            self.put_raw(&keys::object(space, id, number), &embedding.to_f16_bytes())?;
+        for (components, number) in components.iter().zip(0..) {
+            self.put_raw(&keys::object(space, id, number), components)?;
         }
         Ok(())
     }

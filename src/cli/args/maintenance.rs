@@ -33,6 +33,9 @@ pub(in crate::cli) struct BackupArgs {
     /// Folder to make; it is a database directory itself
     #[arg(value_name = "DIR")]
     pub(in crate::cli) target: PathBuf,
+    /// How long to wait for a process that has the database and writes nothing, at most
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(in crate::cli) wait: u64,
 }
 
 #[derive(Debug, Args)]
@@ -57,10 +60,12 @@ pub(in crate::cli) struct ExportArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum ExportKind {
-    /// Everything but objects, a line for each image with its embedding
+    /// Everything, a line for each image with its embeddings
     Jsonl,
     /// The same, the embeddings in arrays for numpy, 16-bit floats
     Npy,
+    /// Tables of images and of objects with their embeddings; `import` does not read them
+    Parquet,
     /// The objects, as annotations of COCO: one JSON file of images, objects and classes
     Coco,
 }
