@@ -106,6 +106,51 @@ fn a_damaged_backup_replaces_nothing() {
 }
 
 #[test]
+fn a_process_that_has_the_database_makes_the_backup_that_another_asks_for() {
+    let folder = labelled();
+    let directory = folder.path().join(".lookalike");
+    let expected = content(folder.path());
+    let store = lookalike::store::Store::open(&directory).unwrap();
+    let backup = |target: &str, wait: &str| {
+        let mut command = common::lookalike(folder.path());
+        command.args(["backup", target, "--wait", wait]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    // A holder that writes nothing is waited for, and then named.
+    let patient = backup("no-copy", "6").wait_with_output().unwrap();
+    assert_eq!(patient.status.code(), Some(2));
+    assert!(stderr(&patient).contains("is in use by process"), "{}", stderr(&patient));
+    assert!(!names(&directory).iter().any(|name| name.contains("request")));
+
+    let mut asking = backup("copy", "600");
+    let hash = store.images().next().unwrap().unwrap().1.hash;
+    let mut writes = 0;
+    while asking.try_wait().unwrap().is_none() {
+        let label = Some(format!("label {writes}"));
+        store.label(&[lookalike::store::LabelEntry { image: hash, label }]).unwrap();
+        writes += 1;
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(writes < 2000, "nobody made the backup");
+    }
+    let done = asking.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(folder.path().join("copy/MANIFEST.json").exists());
+    assert!(!names(&directory).iter().any(|name| name.contains("backup-")));
+    let failing = backup("copy", "600").wait_with_output().unwrap();
+    assert!(stderr(&failing).contains("holds something already"), "{}", stderr(&failing));
+
+    // A holder that ends leaves the lock to who waits for it.
+    let asking = backup("later", "600");
+    std::thread::sleep(std::time::Duration::from_secs(7));
+    store.label(&[lookalike::store::LabelEntry { image: hash, label: None }]).unwrap();
+    drop(store);
+    assert_eq!(asking.wait_with_output().unwrap().status.code(), Some(0));
+    assert_eq!(run_ok(folder.path(), &["list", "--json", "--db", "later"]).lines().count(), 4);
+    assert_ne!(content(folder.path()), expected, "a label more or less");
+}
+
+#[test]
 fn a_backup_can_be_made_while_the_database_is_in_use() {
     let folder = labelled();
     let directory = folder.path().join(".lookalike");

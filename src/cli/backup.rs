@@ -1,6 +1,7 @@
 //! `lookalike backup` and `lookalike restore`: the whole database aside, and back.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -20,9 +21,16 @@ pub(super) fn backup(
     output: &Output,
 ) -> anyhow::Result<Outcome> {
     let directory = locate::existing(global.db.as_deref(), Path::new("."))?;
+    let target = locate::absolute(&args.target)?;
     let bar = progress::bar("records", output.quiet);
     bar.set_message("copying");
-    let copied = lookalike::store::backup(&directory, &args.target, &progress::on_counted(&bar));
+    let patience = Duration::from_secs(args.wait);
+    let on_wait = |holder: &str| {
+        output
+            .note(format_args!("{holder} has the database: it makes the copy when it writes next"));
+    };
+    let on_copied = progress::on_counted(&bar);
+    let copied = lookalike::store::backup(&directory, &target, patience, &on_copied, &on_wait);
     bar.finish_and_clear();
     let records = copied?;
     if output.json {

@@ -1,13 +1,14 @@
 //! Backup: a whole database directory of one moment, and putting it back.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::copy::{copy_file, copy_folder};
 use super::lock::Lock;
 use super::manifest::sync_folder;
-use super::{Counts, LOCK_PATIENCE, Manifest, Store, StoreError, seal};
+use super::{Counts, LOCK_PATIENCE, Manifest, Store, StoreError, request, seal};
 
 /// How a folder begins that is filled beside the one whose place it will take. What lies in it
 /// after a restore was killed is the replaced database, or a copy of the backup.
@@ -22,16 +23,34 @@ pub struct RestoreReport {
     pub sequence: u64,
 }
 
-/// Copies the database of a directory to a folder that is not there yet.
+/// Copies the database of a directory to a folder that is not there yet. The target is absolute.
+///
+/// While another process has the database, that one copies it after its next transaction; `on_wait`
+/// hears who it is. Waits for that up to `patience`, and in any case as long as any command does.
 ///
 /// # Errors
-/// As for [`Store::open`] and [`Store::backup`].
+/// As for [`Store::open`] and [`Store::backup`]; [`StoreError::Copy`] when the other process failed.
 pub fn backup(
     directory: &Path,
     target: &Path,
+    patience: Duration,
     on_copied: &dyn Fn(u64, u64),
+    on_wait: &dyn Fn(&str),
 ) -> Result<u64, StoreError> {
-    Store::open(directory)?.backup(target, on_copied)
+    refuse_occupied(target, "name a folder that is not there yet")?;
+    let start = Instant::now();
+    loop {
+        match Store::open(directory) {
+            Err(StoreError::Locked { holder, .. }) if start.elapsed() < patience => {
+                on_wait(&holder);
+                let left = patience.saturating_sub(start.elapsed());
+                if let Some(copied) = request::ask(directory, target, left)? {
+                    return Ok(copied);
+                }
+            }
+            opened => return opened?.backup(target, on_copied),
+        }
+    }
 }
 
 impl Store {

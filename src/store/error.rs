@@ -108,6 +108,12 @@ pub enum StoreError {
         /// What the encoder said.
         source: postcard::Error,
     },
+    /// The process that has the database could not copy it.
+    #[error("the process that has the database could not copy it: {reason}")]
+    Copy {
+        /// What it said.
+        reason: String,
+    },
     /// Something lies where a backup or a restored database is to go.
     #[error("{path:?} holds something already: {way_out}")]
     Occupied {

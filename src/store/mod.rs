@@ -10,6 +10,8 @@ mod copy;
 mod error;
 mod exchange;
 mod export;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 mod import;
 mod journal;
@@ -25,6 +27,7 @@ mod objects;
 mod parquet;
 mod read;
 mod repair;
+mod request;
 mod roots;
 mod seal;
 mod segment;
@@ -225,6 +228,8 @@ impl Store {
         let mut writer = Writer::new(self, committed.state.clone());
         let result = work(&mut writer)?;
         self.commit(writer, &mut committed)?;
+        drop(committed);
+        self.answer_request();
         Ok(result)
     }
 
