@@ -1,4 +1,4 @@
-//! `label`, `compact`, the building of the graph and a migration are killed at random moments.
+//! Commands that write to a database are killed at random moments, and then run again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -7,7 +7,7 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::{Random, content, copy_folder, folder_with, lookalike, run_json, run_ok};
+use common::{Random, content, copy_folder, folder_with, lookalike, run, run_json, run_ok, stderr};
 
 /// Kills of each command: few where tests are run often; `LOOKALIKE_FAULTS=100` tries more.
 fn kills() -> u64 {
@@ -31,15 +31,40 @@ fn kill(folder: &Path, arguments: &[&str], duration: Duration, random: &mut Rand
     was_going
 }
 
+fn copy(from: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(from, folder.path());
+    folder
+}
+
+/// Kills a command on copies of a folder, and runs it once more: the end is that of an undisturbed
+/// run, and no command in between panics or hangs.
+fn ends_as_undisturbed(whole: &Path, arguments: &[&str], seed: u64) {
+    println!("seed {seed}");
+    let mut random = Random(seed);
+    let undisturbed = copy(whole);
+    let duration = duration_of(undisturbed.path(), arguments);
+    let expected = content(undisturbed.path());
+    let mut killed = 0;
+    for turn in 0..kills() {
+        let folder = copy(whole);
+        for _ in 0..2 {
+            killed += u64::from(kill(folder.path(), arguments, duration, &mut random));
+            let said = stderr(&run(folder.path(), &["list"]));
+            assert!(!said.contains("panicked"), "{arguments:?}, turn {turn}: {said}");
+        }
+        run_ok(folder.path(), arguments);
+        assert_eq!(content(folder.path()), expected, "{arguments:?}, turn {turn}");
+        run_ok(folder.path(), &["verify"]);
+    }
+    println!("{arguments:?}: {killed} kills, 0 losses");
+    assert!(killed >= kills() / 2, "only {killed} runs were still going when killed");
+}
+
 /// Kills a command that changes no content, on copies of a folder, again and again.
 fn content_survives(whole: &Path, arguments: &[&str], seed: u64) {
     println!("seed {seed}");
     let mut random = Random(seed);
-    let copy = |from: &Path| {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(from, folder.path());
-        folder
-    };
     let undisturbed = copy(whole);
     let duration = duration_of(undisturbed.path(), arguments);
     let expected = content(undisturbed.path());
@@ -82,6 +107,112 @@ fn a_killed_migration_loses_nothing() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/db/v002");
     copy_folder(&fixture, &folder.path().join(".lookalike"));
     content_survives(folder.path(), &["stats"], 3);
+}
+
+#[test]
+fn a_killed_repair_is_done_again_from_the_damaged_store() {
+    let folder = labelled();
+    std::fs::remove_file(folder.path().join(".lookalike/MANIFEST.json")).unwrap();
+    ends_as_undisturbed(folder.path(), &["repair"], 5);
+}
+
+#[test]
+fn a_killed_removal_of_images_goes_on() {
+    let folder = labelled();
+    for gone in ["fish", "vehicles"] {
+        std::fs::remove_dir_all(folder.path().join(gone)).unwrap();
+    }
+    run_ok(folder.path(), &["index"]);
+    ends_as_undisturbed(folder.path(), &["gc", "--apply"], 6);
+}
+
+#[test]
+fn a_killed_import_goes_on() {
+    let folder = labelled();
+    run_ok(folder.path(), &["export", "out"]);
+    std::fs::remove_dir_all(folder.path().join(".lookalike")).unwrap();
+    ends_as_undisturbed(folder.path(), &["import", "out"], 7);
+}
+
+#[test]
+fn a_killed_removal_of_a_network_goes_on() {
+    let folder = labelled();
+    let weights = common::seeded::weights(lookalike::inference::Model::ResNet18);
+    std::fs::write(folder.path().join("weights"), weights).unwrap();
+    run_ok(folder.path(), &["index", "--model", "resnet18", "--weights", "weights"]);
+    println!("seed 8");
+    let mut random = Random(8);
+    let undisturbed = copy(folder.path());
+    let arguments = ["models", "remove", "resnet18"];
+    let duration = duration_of(undisturbed.path(), &arguments);
+    let expected = content(undisturbed.path());
+    let left = |folder: &Path| {
+        let files = std::fs::read_dir(folder.join(".lookalike/embeddings-1")).unwrap().count();
+        (run_json(folder, &["verify"])[0]["records"].clone(), files)
+    };
+    let expected_left = left(undisturbed.path());
+    assert!(left(folder.path()) != expected_left);
+    for turn in 0..kills() {
+        let folder = copy(folder.path());
+        kill(folder.path(), &arguments, duration, &mut random);
+        assert_eq!(content(folder.path()), expected, "turn {turn}: the other network serves");
+        // 1: the kill came after the last record.
+        let code = run(folder.path(), &arguments).status.code();
+        assert!(matches!(code, Some(0 | 1)), "turn {turn}: {code:?}");
+        assert_eq!(left(folder.path()), expected_left, "turn {turn}");
+    }
+}
+
+#[test]
+fn a_killed_backup_is_whole_or_not_there() {
+    let folder = labelled();
+    let expected = content(folder.path());
+    let duration = {
+        let tried = copy(folder.path());
+        duration_of(tried.path(), &["backup", "copies/first"])
+    };
+    println!("seed 9");
+    let (mut random, mut whole) = (Random(9), 0);
+    for turn in 0..kills() {
+        let name = format!("copies/{turn}");
+        kill(folder.path(), &["backup", &name], duration, &mut random);
+        assert_eq!(content(folder.path()), expected, "turn {turn}");
+        if folder.path().join(&name).exists() {
+            assert_eq!(run_ok(folder.path(), &["stats", "--db", &name]).lines().count(), 11);
+            whole += 1;
+        }
+    }
+    println!("{} kills of backup, {whole} copies were whole already, 0 losses", kills());
+    run_ok(folder.path(), &["backup", "copies/last"]);
+}
+
+#[test]
+fn a_killed_restore_leaves_the_old_database_or_the_new_one() {
+    let folder = labelled();
+    run_ok(folder.path(), &["backup", "copy"]);
+    let restored = content(folder.path());
+    run_ok(folder.path(), &["label", "remove", "fish/goldfish.webp"]);
+    let old = content(folder.path());
+    assert_ne!(old, restored);
+    let arguments = ["restore", "copy", "--replace"];
+    let duration = duration_of(copy(folder.path()).path(), &arguments);
+    println!("seed 10");
+    let mut random = Random(10);
+    for turn in 0..kills() {
+        let folder = copy(folder.path());
+        for _ in 0..2 {
+            kill(folder.path(), &arguments, duration, &mut random);
+            // Between the two renames there is none, for a moment: then the old one lies aside.
+            if folder.path().join(".lookalike").exists() {
+                let found = content(folder.path());
+                assert!(found == old || found == restored, "turn {turn}: {found}");
+            }
+        }
+        run_ok(folder.path(), &arguments);
+        assert_eq!(content(folder.path()), restored, "turn {turn}");
+        run_ok(folder.path(), &["verify"]);
+    }
+    println!("{} kills of restore, 0 losses", 2 * kills());
 }
 
 #[test]

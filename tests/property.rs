@@ -1,5 +1,5 @@
-//! Random lives of a database beside a plain map: add, remove, relabel, search, freeze, compact,
-//! reopen.
+//! Random lives of a database beside a plain map: add, remove, move, relabel, search with and without
+//! a filter, freeze, compact, restore from a backup, fill and remove a second network, reopen.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use common::{ColourGrid, Random, age, paint};
+use lookalike::inference::Encoder;
 use lookalike::{Control, Database, Filter, GraphPolicy, ImageRow, IndexOptions, Search, store};
 use proptest::prelude::*;
 
@@ -18,21 +19,27 @@ enum Step {
     Add(u64),
     Remove(usize),
     Relabel(usize, Option<&'static str>),
-    Search(usize),
+    Move(usize, u64),
+    Search(usize, Option<&'static str>),
     Freeze,
     Compact,
+    Restore,
+    SecondNetwork,
     Reopen,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let label = prop_oneof![Just(None), Just(Some("cat")), Just(Some("dog"))];
+    let label = || prop_oneof![Just(None), Just(Some("cat")), Just(Some("dog"))];
     prop_oneof![
         4 => any::<u64>().prop_map(Step::Add),
         2 => any::<usize>().prop_map(Step::Remove),
-        2 => (any::<usize>(), label).prop_map(|(which, label)| Step::Relabel(which, label)),
-        2 => any::<usize>().prop_map(Step::Search),
+        2 => (any::<usize>(), label()).prop_map(|(which, label)| Step::Relabel(which, label)),
+        1 => (any::<usize>(), any::<u64>()).prop_map(|(which, name)| Step::Move(which, name)),
+        3 => (any::<usize>(), label()).prop_map(|(which, label)| Step::Search(which, label)),
         1 => Just(Step::Freeze),
         1 => Just(Step::Compact),
+        1 => Just(Step::Restore),
+        1 => Just(Step::SecondNetwork),
         1 => Just(Step::Reopen),
     ]
 }
@@ -108,7 +115,16 @@ impl Life {
                 self.database().label(*label, &[row.id]).unwrap();
                 self.expected.get_mut(&name).unwrap().1 = *label;
             }
-            Step::Search(which) => self.search(*which),
+            Step::Move(which, name) => {
+                let Some((old, _)) = self.some(*which) else { return };
+                let new = format!("moved {name}.png");
+                let place = |name: &str| self.folder.path().join(name);
+                std::fs::rename(place(&old), place(&new)).unwrap();
+                self.index();
+                let content = self.expected.remove(&old).unwrap();
+                self.expected.insert(new, content);
+            }
+            Step::Search(which, label) => self.search(*which, *label),
             Step::Freeze => {
                 let never = || false;
                 self.database().update_graph(GraphPolicy::Always, &never, &|_, _, _| ()).unwrap();
@@ -118,30 +134,54 @@ impl Life {
                 store::compact(&self.directory(), &|_, _| ()).unwrap();
                 self.open();
             }
+            Step::Restore => {
+                let copy = tempfile::tempdir().unwrap();
+                let copy = copy.path().join("copy");
+                self.database().backup(&copy, &|_, _| ()).unwrap();
+                self.database = None;
+                store::restore(&copy, &self.directory(), true).unwrap();
+                self.open();
+            }
+            Step::SecondNetwork => {
+                self.database = None;
+                let second = ColourGrid::named("second");
+                let database = Database::create(&self.directory(), second.clone()).unwrap();
+                self.database = Some(database.beside());
+                self.index();
+                self.open();
+                self.database().remove_space(second.space()).unwrap();
+            }
             Step::Reopen => self.open(),
         }
     }
 
-    /// Every other image is a hit, in the order of the cosines that a plain loop gives.
-    fn search(&mut self, which: usize) {
+    /// Every other image, or every other one with a label, is a hit, in the order of the cosines
+    /// that a plain loop gives.
+    fn search(&mut self, which: usize, label: Option<&str>) {
         let Some((_, row)) = self.some(which) else { return };
         let query = self.database().embedding(row.id).unwrap();
         let mut expected: Vec<f32> = Vec::new();
-        for other in self.rows().iter().filter(|other| other.id != row.id) {
+        let passes = |other: &&ImageRow| {
+            other.id != row.id && (label.is_none() || other.label.as_deref() == label)
+        };
+        for other in self.rows().iter().filter(passes) {
             let other = self.database().embedding(other.id).unwrap();
             expected.push(query.cosine(&other).unwrap());
         }
         expected.sort_by(|a, b| b.total_cmp(a));
         // Once with all images in memory, and once with none: a graph then reads what it finds.
-        self.check_hits(&row, &expected);
+        self.check_hits(&row, label, &expected);
         self.open();
-        self.check_hits(&row, &expected);
+        self.check_hits(&row, label, &expected);
     }
 
-    fn check_hits(&self, row: &ImageRow, expected: &[f32]) {
+    fn check_hits(&self, row: &ImageRow, label: Option<&str>, expected: &[f32]) {
         for exact in [false, true] {
-            let search = Search { top: 100, exact, ..Search::default() };
-            let hits = self.database().search_image(row.id, &search).unwrap();
+            let mut search = Search { top: 100, exact, ..Search::default() };
+            search.filter.label = label.map(str::to_owned);
+            let found = self.database().search_image(row.id, &search);
+            // A label that no image has is an error, for it is mistyped.
+            let hits = if expected.is_empty() { found.unwrap_or_default() } else { found.unwrap() };
             assert_eq!(hits.len(), expected.len(), "exact {exact}");
             for (hit, expected) in hits.iter().zip(expected) {
                 assert!((hit.score - expected).abs() < 1e-4, "{} {expected}", hit.score);

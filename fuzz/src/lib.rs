@@ -1,7 +1,8 @@
-//! What the targets share: small limits, and a judgement of panics.
+//! What the targets share: small limits, a judgement of panics, a folder for files.
 
 use std::collections::BTreeSet;
 use std::panic;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{LazyLock, Mutex, Once};
 
@@ -45,4 +46,22 @@ pub fn decode_checked(bytes: &[u8], side_min_px: u32) -> Result<DecodedImage, Im
     assert!(read_px[0].min(read_px[1]) >= needed_px, "{read_px:?} of {full_px:?}");
     assert!(read_px[0] <= full_px[0] && read_px[1] <= full_px[1], "{read_px:?} of {full_px:?}");
     Ok(decoded)
+}
+
+/// Writes a file that a parser wants to open, in memory where the system has a place for that.
+///
+/// # Panics
+/// If the file cannot be written.
+pub fn file_of(name: &str, bytes: &[u8]) -> PathBuf {
+    static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let memory = Path::new("/dev/shm");
+        let made = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        made.expect("a folder for files")
+    });
+    let path = FOLDER.path().join(name);
+    std::fs::write(&path, bytes).expect("a file");
+    path
 }

@@ -118,7 +118,7 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     Ok(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1))
 }
 
-fn parse(bytes: &[u8], from: u64) -> Replay {
+pub(super) fn parse(bytes: &[u8], from: u64) -> Replay {
     let mut replay = Replay { end: from, ..Replay::default() };
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let Some(line) = line.strip_suffix(b"\n") else { break };

@@ -142,11 +142,16 @@ impl ColourGrid {
     const SIDE_PX: u32 = 16;
 
     pub fn new() -> Arc<Self> {
+        Self::named("colour-grid")
+    }
+
+    /// The same under another name, whose space is another one.
+    pub fn named(model: &str) -> Arc<Self> {
         let cells = Self::CELLS * Self::CELLS;
         Arc::new(Self {
             space: Space {
                 name: "content".to_owned(),
-                model: "colour-grid".to_owned(),
+                model: model.to_owned(),
                 weights_digest: "none".to_owned(),
                 preprocessing: "whole image squashed to 16 x 16".to_owned(),
                 dimension: cells * 3,

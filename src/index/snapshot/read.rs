@@ -131,7 +131,8 @@ fn read_header(map: &Mmap) -> Result<Header, SnapshotError> {
 fn check_section(map: &Mmap, place: &Place, checksum: u32) -> Result<(), SnapshotError> {
     let damaged = SnapshotError::DamagedSection { section: place.section };
     match map.get(place.start..place.end()) {
-        Some(bytes) if crc32fast::hash(bytes) == checksum => Ok(()),
+        // The fuzzer goes past the checksums, to what they protect.
+        Some(bytes) if cfg!(fuzzing) || crc32fast::hash(bytes) == checksum => Ok(()),
         _ => Err(damaged),
     }
 }
