@@ -66,6 +66,9 @@ fn a_second_network_is_filled_while_the_first_serves_and_takes_over_at_once() {
         "no image is embedded by resnet18 yet",
     );
 
+    let unknown = ["search", PHOTO, "--model", "resnet18", "--weights", "resnet.safetensors"];
+    refused(folder, &unknown, "no image is embedded by resnet18 yet");
+
     let report = index_resnet(folder);
     assert_eq!(report["embedded"], 4);
     assert_eq!(report["added"], 0, "images that are known are no new ones");

@@ -95,10 +95,8 @@ pub(super) fn create(directory: &Path, args: &NetworkArgs) -> anyhow::Result<Dat
 /// # Errors
 /// When it has embedded nothing yet; those of the library.
 pub(super) fn choose(directory: &Path, network: &Network) -> anyhow::Result<Database> {
-    let space = network.encoder.space();
-    let known = store::networks(directory).map_err(Error::from)?;
-    if network.weights.is_some() && !known.iter().any(|known| known.space == *space) {
-        return Err(Error::NotFilled { model: space.model.clone() }.into());
+    if network.weights.is_some() {
+        refuse_unknown(directory, network)?;
     }
     let database = Database::open(directory, Arc::clone(&network.encoder))?;
     match &network.weights {
@@ -109,6 +107,19 @@ pub(super) fn choose(directory: &Path, network: &Network) -> anyhow::Result<Data
         None => database.serve_default()?,
     }
     Ok(database)
+}
+
+/// Refuses a network that has embedded nothing of a database.
+///
+/// # Errors
+/// [`Error::NotFilled`]; when the manifest cannot be read.
+pub(super) fn refuse_unknown(directory: &Path, network: &Network) -> anyhow::Result<()> {
+    let space = network.encoder.space();
+    let known = store::networks(directory).map_err(Error::from)?;
+    if known.iter().any(|known| known.space == *space) {
+        return Ok(());
+    }
+    Err(Error::NotFilled { model: space.model.clone() }.into())
 }
 
 /// The network whose weights are inside the program.

@@ -79,6 +79,9 @@ fn open(
     let Some(folder) = &args.folder else {
         let directory = locate::existing(global.db.as_deref(), Path::new("."))?;
         let network = networks::wanted(&directory, &args.network)?;
+        if args.network.model.is_some() {
+            networks::refuse_unknown(&directory, &network)?;
+        }
         return Ok((session::open_with(&directory, network.encoder)?, None));
     };
     let directory = locate::for_indexing(global.db.as_deref(), folder)?;

@@ -29,10 +29,12 @@ struct Array {
 }
 
 impl Store {
-    /// Writes images, files, labels, embeddings and objects into a folder that is not there yet or empty.
+    /// Writes images, files, labels, embeddings and objects into a folder that is not there yet or
+    /// empty.
     ///
     /// `images.jsonl` has a line for each; with [`ExportFormat::Npy`] the embeddings are rows of
-    /// `embeddings-<space>.npy`; [`ExportFormat::Parquet`] makes tables instead. `on_image` hears how many images were written, and of how many.
+    /// `embeddings-<space>.npy`; [`ExportFormat::Parquet`] makes tables instead. `on_image` hears how
+    /// many images were written, and of how many.
     /// Not exported: the forest, which is trained again in seconds.
     ///
     /// # Errors

@@ -101,6 +101,10 @@ impl Store {
     pub(super) fn answer_request(&self) {
         let path = request_path(&self.directory);
         let Some(age) = age_of(&path) else { return };
+        // What a repair has filled so far is no copy of the database.
+        if self.committed().manifest.repaired_from.is_some() {
+            return;
+        }
         let request = read::<Request>(&path);
         // Taken before it is done, so that it is done once.
         if std::fs::remove_file(&path).is_err() || age > STALE_AFTER {
