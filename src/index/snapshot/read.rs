@@ -230,7 +230,7 @@ mod tests {
         let levels = header.levels.len();
         for (index, place) in header.places().iter().enumerate() {
             let checksum = crc32fast::hash(&bytes[place.start..place.end()]);
-            let start = 116 + 8 * levels + 4 * index;
+            let start = 120 + 8 * levels + 4 * index;
             bytes[start..start + 4].copy_from_slice(&checksum.to_le_bytes());
         }
         let end = header_bytes(levels) - 4;
@@ -308,7 +308,7 @@ mod tests {
         let (_folder, mut bytes) = snapshot();
         bytes[8] = 1;
         let message = load(&bytes).map(|_| ()).expect_err("refused").to_string();
-        assert_eq!(message, "expected a graph file of version 2, found version 1");
+        assert_eq!(message, "expected a graph file of version 3, found version 1");
     }
 
     #[test]
@@ -338,8 +338,8 @@ mod tests {
             (28, 0, damaged),
             (28, 17, damaged),
             (32, 61, damaged),
-            (116 + 4, u32::MAX, damaged),
-            (116 + 8, u32::MAX, damaged),
+            (120 + 4, u32::MAX, damaged),
+            (120 + 8, u32::MAX, damaged),
             (16, 0, damaged),
             (20, u32::MAX, damaged),
             (36, 0, damaged),
@@ -347,7 +347,9 @@ mod tests {
             (section(SnapshotSection::Members) + 4, u32::MAX, not_sound),
             (section(SnapshotSection::Absent), 200, not_sound),
             (40, 0, |error| matches!(error, SnapshotError::WrongParameters { .. })),
-            (52, 1, |error| matches!(error, SnapshotError::WrongLength { .. })),
+            (52, 0, |error| matches!(error, SnapshotError::WrongParameters { .. })),
+            (52, 1001, |error| matches!(error, SnapshotError::WrongParameters { .. })),
+            (56, 1, |error| matches!(error, SnapshotError::WrongLength { .. })),
         ];
         for (offset, number, is_expected) in cases {
             let error = load(&forge(&bytes, offset, number)).map(|_| ());
