@@ -1,31 +1,26 @@
 """Times our k-means, DBSCAN and random forest beside scikit-learn and faiss on the same rows.
 
     learn.py generate DIR [--rows 20000] [--dimension 1280] [--seed 1]
-    learn.py crops DIR PROGRAM PHOTOS... [--rows 20000]
     learn.py run DIR [--rounds 3] [--only kmeans,dbscan,forest]
     learn.py table DIR
 
 `generate` writes unit vectors as a camera and its owner make them (topics, in each of them bursts,
 in each burst near-copies, varying in 48 directions, with a little noise in all), and for the
-forest 2,000 rows to learn from and 2,000 to predict, of 10 classes that overlap. `crops` makes the
-first of random crops of photos instead, embedded by PROGRAM (`target/release/lookalike`), and the
-second of the crops' folders. `run` starts each library in a process of its own, in turn, with two
-threads, and appends lines of JSON to DIR/results.jsonl: seconds of fit (and predict), inertia or
-agreement or accuracy, and the peak memory of the whole process. `table` prints medians.
+forest 2,000 rows to learn from and 2,000 to predict, of 10 classes that overlap. `run` starts each
+library in a process of its own, in turn, with two threads, and appends lines of JSON to
+DIR/results.jsonl: seconds of fit (and predict), inertia or agreement or accuracy, and the peak
+memory of the whole process. `table` prints medians.
 
-Needs numpy, scikit-learn, faiss-cpu, and `cargo build --release --example learn` for ours; `crops`
-needs pillow.
+Needs numpy, scikit-learn, faiss-cpu, and `cargo build --release --example learn` for ours.
 """
 
 import argparse
 import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parents[2]
@@ -81,37 +76,6 @@ def generate(folder, count, dimension, seed):
     labels = random.integers(10, size=4000)
     rows = photos(topics[labels], 1.6)
     write_forest(folder, rows[:2000], labels[:2000], rows[2000:], labels[2000:])
-
-
-def crops(folder, program, photos, count):
-    import numpy as np
-    from PIL import Image
-
-    endings = {".jpg", ".jpeg", ".png", ".webp"}
-    files = sorted(f for p in photos for f in pathlib.Path(p).rglob("*") if f.suffix.lower() in endings)
-    random = np.random.default_rng(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = pathlib.Path(scratch)
-        each = -(-count // len(files))
-        for number, file in enumerate(files):
-            image = Image.open(file).convert("RGB")
-            image.thumbnail((640, 640))
-            for crop in range(each):
-                share = random.uniform(0.4, 1.0)
-                width, height = (max(int(side * share), 16) for side in image.size)
-                left = random.integers(image.size[0] - width + 1)
-                top = random.integers(image.size[1] - height + 1)
-                piece = image.crop((left, top, left + width, top + height)).resize((224, 224))
-                name = f"{number:05}-{crop:03}-{file.parent.name}.jpg"
-                piece.save(scratch / name, quality=90)
-        run = [program, "--db", scratch / "db", "--quiet"]
-        subprocess.run([*run, "index", "--no-detect", scratch], check=True)
-        subprocess.run([*run, "export", scratch / "out", "--format", "npy"], check=True)
-        rows = np.load(next((scratch / "out").rglob("*.npy"))).astype(np.float32)
-        lines = open(next((scratch / "out").rglob("images*.jsonl"))).read()
-    print(len(rows), "rows", lines[:300])
-    order = random.permutation(len(rows))[:count]
-    write(folder, unit(rows[order]), 0.5)
 
 
 def measure(folder, name, task):
@@ -251,9 +215,8 @@ def table(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["generate", "crops", "run", "table", "measure"])
+    parser.add_argument("what", choices=["generate", "run", "table", "measure"])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("inputs", nargs="*")
     parser.add_argument("--rows", type=int, default=20000)
     parser.add_argument("--dimension", type=int, default=1280)
     parser.add_argument("--seed", type=int, default=1)
@@ -263,8 +226,6 @@ def main():
     arguments = parser.parse_args()
     if arguments.what == "generate":
         generate(arguments.folder, arguments.rows, arguments.dimension, arguments.seed)
-    elif arguments.what == "crops":
-        crops(arguments.folder, arguments.inputs[0], arguments.inputs[1:], arguments.rows)
     elif arguments.what == "run":
         run(arguments.folder, arguments.rounds, arguments.only.split(","))
     elif arguments.what == "table":

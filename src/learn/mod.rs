@@ -12,6 +12,8 @@ mod crossval;
 mod dbscan;
 mod error;
 mod forest;
+#[cfg(test)]
+mod golden;
 mod growth;
 mod kmeans;
 mod lloyd;

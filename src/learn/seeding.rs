@@ -72,7 +72,7 @@ impl Nearest {
 /// S. Lattanzi and C. Sohler, "A better k-means++ algorithm via local search" (2019), with as many
 /// tries as there are centers. A try costs O(n d), because the two nearest centers of each row tell
 /// what it costs to lose one. Lloyd's rounds never move a center from a group that has two to one
-/// that has none; on 20,000 generated photos this alone made the inertia 1.5 % less.
+/// that has none; on 20,000 generated photos this made the inertia .4 % less, mean of three seeds.
 fn improve(
     rows: ArrayView2<'_, f32>,
     chosen: &mut [usize],
