@@ -100,7 +100,7 @@ fn section(database: &Database, cluster: &Cluster, number: usize) -> anyhow::Res
         Some(format!("{} {:.0} %", names.get(class.0 as usize)?, probability * 100.0))
     });
     let classes: Vec<String> = classes.collect();
-    let _ = write!(html, "<p>{}</p>\n", escaped(&classes.join(", ")));
+    let _ = writeln!(html, "<p>{}</p>", escaped(&classes.join(", ")));
     let picture = |member: &lookalike::ClusterMember| (member.id, Some(member.score));
     let typical = cluster.members.iter().take(TYPICAL).map(picture).collect();
     html += &row(&pictures(database, typical)?, true);
@@ -149,9 +149,9 @@ fn row(pictures: &[Picture], has_face: bool) -> String {
             None => "not readable now".to_owned(),
         };
         let score = picture.score.map(|score| format!("{score:.3} ")).unwrap_or_default();
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure{class} title=\"{}\"><div>{image}</div><figcaption>{score}{}</figcaption></figure>\n",
+            "<figure{class} title=\"{}\"><div>{image}</div><figcaption>{score}{}</figcaption></figure>",
             escaped(&path),
             escaped(&name)
         );

@@ -47,10 +47,11 @@ impl Quantised {
 /// little enlarged, so that rounding of these sums themselves is covered.
 fn round(row: impl Iterator<Item = f32> + Clone, bytes: &mut [i8]) -> [f32; 3] {
     let greatest = row.clone().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
-    if greatest == 0.0 {
-        return [0.0; 3];
-    }
     let scale = greatest / 127.0;
+    if !scale.is_normal() {
+        // Nothing is left of a row of zeros, or of numbers too small to divide by.
+        return [0.0, greatest * bytes.len() as f32, 0.0];
+    }
     let (mut error, mut length) = (0.0_f64, 0.0_f64);
     for (byte, value) in bytes.iter_mut().zip(row) {
         let rounded = (value / scale).round().clamp(-127.0, 127.0);
@@ -75,6 +76,8 @@ mod tests {
         let mut rows = random_rows(40, 130, 3);
         rows.row_mut(3).fill(0.0);
         rows[(4, 7)] = 40.0;
+        rows.row_mut(5).fill(1e-43);
+        rows[(5, 0)] = 0.0;
         let mut tightest = f32::INFINITY;
         let quantised = Quantised::new(rows.view()).unwrap();
         for (a, b) in (0..40).flat_map(|a| (0..40).map(move |b| (a, b))) {
