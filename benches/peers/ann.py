@@ -31,7 +31,7 @@ import numpy as np
 HERE = pathlib.Path(__file__).resolve().parents[2]
 K = 10
 LINKS, EF_CONSTRUCTION, THREADS = 16, 200, 2
-WIDTHS = [10, 12, 16, 20, 24, 32, 48, 64, 96, 128]
+WIDTHS = [10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256]
 
 
 def generate(folder, count, dimension, seed):
@@ -258,7 +258,7 @@ def serve(folder, name):
     before, started = rss_mb(), time.perf_counter()
     peer.load(path, dimension)
     load_s, memory_mb = time.perf_counter() - started, rss_mb() - before
-    widths = {"ivf": [1, 2, 3, 4, 6, 8, 12, 16], "flat": [0]}
+    widths = {"ivf": [1, 2, 3, 4, 6, 8, 12, 16, 32, 64], "flat": [0]}
     rows = []
     for width in widths.get(name.split("-")[1] if "-" in name else "", WIDTHS):
         peer.set_width(width)
