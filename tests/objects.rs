@@ -28,6 +28,12 @@ fn objects_are_found_while_indexing_and_asked_for() {
     let report = &run_json(here, &["index"])[0];
     assert!(report["objects"].as_u64().unwrap() >= 10, "{report}");
 
+    let stats = &run_json(here, &["stats"])[0];
+    assert_eq!(stats["objects"], report["objects"], "{stats}");
+    assert_eq!(stats["images_searched_for_objects"], stats["images"], "{stats}");
+    let verified = &run_json(here, &["verify"])[0];
+    assert_eq!(verified["problems"], serde_json::json!([]), "{verified}");
+
     let cups = paths(&run_json(here, &["list", "--has", "cup"]));
     assert_eq!(cups, ["food/coffee.jpg"]);
     assert!(

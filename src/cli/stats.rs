@@ -30,6 +30,14 @@ pub(super) fn run(global: &GlobalArgs, output: &Output) -> anyhow::Result<Outcom
                 thousands(stats.predicted)
             ),
         ),
+        (
+            "objects",
+            format!(
+                "{} on {}",
+                thousands(stats.objects),
+                counted(stats.images_searched_for_objects, "image")
+            ),
+        ),
         ("network", format!("{}, {} dimensions", space.model, space.dimension)),
         ("input", space.preprocessing.clone()),
         ("index", format!("{}, {}", stats.vector_index, counted(stats.embeddings, "embedding"))),

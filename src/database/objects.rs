@@ -1,6 +1,6 @@
 //! Objects of a database: looked for by a detector, searched, counted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::Database;
@@ -11,6 +11,18 @@ use crate::query::{self, ClassCount, Filter, Has, Hit, Objects, Search};
 use crate::record::{Detection, ImageId, Space, SpaceId};
 use crate::store::ObjectNumber;
 use crate::vector::Embedding;
+
+/// How much was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ObjectCounts {
+    /// Images on which somebody has looked.
+    pub(super) images: u64,
+    pub(super) objects: u64,
+}
+
+fn is_of_objects((_, space): &(SpaceId, Space)) -> bool {
+    space.name == objects::SPACE_NAME
+}
 
 impl Database {
     /// Looks for objects from now on: [`Database::index`] stores what is found on each image.
@@ -108,6 +120,43 @@ impl Database {
             // All detectors that are part of the library know these.
             None => COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
         }
+    }
+
+    /// How many objects were found on how many images, for the space that queries are about.
+    pub(super) fn object_counts(&self) -> Result<ObjectCounts, Error> {
+        let mut counts = ObjectCounts::default();
+        let Some((space, _)) = self.object_space()? else { return Ok(counts) };
+        for entry in self.store.all_detections(space) {
+            counts.images += 1;
+            counts.objects += entry?.1.len() as u64;
+        }
+        Ok(counts)
+    }
+
+    /// Whether all objects belong to an image and have an embedding, and no other has.
+    pub(super) fn check_objects(&self, problems: &mut Vec<String>) -> Result<(), Error> {
+        for (space, _) in self.store.spaces()?.into_iter().filter(is_of_objects) {
+            let mut embedded: BTreeMap<ImageId, usize> = BTreeMap::new();
+            for entry in self.store.object_embeddings(space) {
+                let ((id, _), _) = entry?;
+                *embedded.entry(id).or_default() += 1;
+            }
+            for entry in self.store.all_detections(space) {
+                let (id, detections) = entry?;
+                if self.store.image(id)?.is_none() {
+                    problems.push(format!("objects belong to image {id}, which is not there"));
+                }
+                let found = embedded.remove(&id).unwrap_or(0);
+                if found != detections.len() {
+                    let count = detections.len();
+                    problems.push(format!("{found} of {count} objects of image {id} are embedded"));
+                }
+            }
+            for (id, count) in embedded {
+                problems.push(format!("{count} embeddings of image {id} are of no object"));
+            }
+        }
+        Ok(())
     }
 
     /// Loads the objects on first use.

@@ -30,6 +30,10 @@ pub struct Stats {
     pub labelled: u64,
     /// Images labelled by the forest.
     pub predicted: u64,
+    /// Images on which somebody has looked for objects.
+    pub images_searched_for_objects: u64,
+    /// Objects on them.
+    pub objects: u64,
     /// What the embeddings are.
     pub space: Space,
     /// Images with an embedding in this space.
@@ -67,6 +71,7 @@ impl Database {
             |location: &&Location| reach.offline(&location.to_path(&self.home)).is_some();
         let files_offline = rows.iter().flat_map(|row| &row.locations).filter(is_offline).count();
         let images = present.clone().count() as u64;
+        let found = self.object_counts()?;
         Ok(Stats {
             images,
             images_missing: rows.len() as u64 - images,
@@ -77,6 +82,8 @@ impl Database {
             image_bytes: present.map(|row| row.record.size_bytes).sum(),
             labelled: rows.iter().filter(|row| row.label.is_some()).count() as u64,
             predicted: rows.iter().filter(|row| row.prediction.is_some()).count() as u64,
+            images_searched_for_objects: found.images,
+            objects: found.objects,
             space: self.encoder.space().clone(),
             embeddings: rows.len() as u64,
             vector_index: match self.graph()?.ready() {

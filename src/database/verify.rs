@@ -44,6 +44,7 @@ impl Database {
             problems.push(format!("the manifest says {}, found {records}", manifest.counts));
         }
         self.check_references(&mut problems)?;
+        self.check_objects(&mut problems)?;
         let (loaded, graph) = (self.loaded()?, self.graph()?);
         let served = graph.ready().map(|graph| Served { graph, corpus: &loaded.corpus });
         let recall = measure(served.as_ref(), &loaded, queries)?;
