@@ -112,9 +112,8 @@ pub fn embed(
     margin: f32,
     encoder: &dyn Encoder,
 ) -> Result<Vec<Embedding>, InferenceError> {
-    let mut embeddings = Vec::with_capacity(boxes.len());
     let (width_px, height_px) = (image.width_px as f32, image.height_px as f32);
-    for bounds in boxes {
+    let cut = |bounds: &BoundingBox| {
         let wide = bounds.with_margin(margin);
         let part = [
             wide.left_px / width_px,
@@ -122,10 +121,10 @@ pub fn embed(
             wide.right_px / width_px,
             wide.bottom_px / height_px,
         ];
-        let cut = imaging::cut_out(&image.pixels, part, encoder.input_side_px());
-        embeddings.extend(encoder.embed(&[cut])?);
-    }
-    Ok(embeddings)
+        imaging::cut_out(&image.pixels, part, encoder.input_side_px())
+    };
+    let cuts: Vec<_> = boxes.iter().map(cut).collect();
+    encoder.embed(&cuts)
 }
 
 /// Finds and embeds the objects on a decoded image.

@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use lookalike::imaging::{DecodeLimits, decode, fit};
-use lookalike::inference::{CnnDetector, Detector, InstructionSet};
+use lookalike::inference::{CnnDetector, Compute, Detector, InstructionSet};
 use lookalike::record::Detection;
 use serde_json::Value;
 
@@ -66,7 +66,8 @@ fn assert_equals_reference(detector: &dyn Detector, model: &str, objects_min: us
 
 #[test]
 fn nanodet_finds_what_onnxruntime_finds_with_the_same_weights() {
-    assert_equals_reference(&CnnDetector::embedded().unwrap(), "nanodet-g", 10);
+    let detector = CnnDetector::embedded_as(&Compute::default()).unwrap();
+    assert_equals_reference(&detector, "nanodet-g", 10);
 }
 
 /// YOLOX's weights are not part of the repository.
@@ -80,7 +81,7 @@ fn yolox_nano_finds_what_onnxruntime_finds_with_the_same_file() {
         eprintln!("left out: LOOKALIKE_YOLOX_NANO names no ONNX file");
         return;
     };
-    let detector = CnnDetector::load(&file, InstructionSet::detect()).unwrap();
+    let detector = CnnDetector::load(&file, &Compute::default()).unwrap();
     assert_equals_reference(&detector, "yolox-nano", 15);
 }
 
@@ -89,7 +90,9 @@ fn detections_do_not_depend_on_the_instruction_set() {
     let photo = common::photos().join("people/typist.webp");
     let weights = std::fs::read(weights()).unwrap();
     let found = InstructionSet::available().into_iter().map(|set| {
-        let detector = CnnDetector::load(&weights, set).unwrap();
+        let detector =
+            CnnDetector::load(&weights, &Compute { instruction_set: set, ..Compute::default() })
+                .unwrap();
         detect(&detector, &photo)
     });
     let found: Vec<Vec<Detection>> = found.collect();
@@ -105,9 +108,43 @@ fn detections_do_not_depend_on_the_instruction_set() {
 }
 
 #[test]
+fn objects_of_8_bit_products_are_nearly_those_of_floats() {
+    let floats = CnnDetector::embedded_as(&Compute::default()).unwrap();
+    let bytes = CnnDetector::embedded().unwrap();
+    assert_ne!(floats.identity(), bytes.identity());
+    let walk = ignore::WalkBuilder::new(common::photos()).sort_by_file_path(Path::cmp).build();
+    let photos: Vec<PathBuf> = walk
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|ending| ending != "md"))
+        .step_by(3)
+        .collect();
+    let (mut count, mut same, mut gap) = (0, 0, 0.0);
+    for photo in photos {
+        let (expected, found) = (detect(&floats, &photo), detect(&bytes, &photo));
+        for one in &expected {
+            // Near the limit of the score either may leave an object out.
+            if one.score < floats.rules().score_min + 0.05 {
+                continue;
+            }
+            let alike = |other: &&Detection| {
+                other.class == one.class && other.bounds.iou(&one.bounds) > 0.8
+            };
+            count += 1;
+            if let Some(other) = found.iter().find(alike) {
+                same += 1;
+                gap += (other.score - one.score).abs();
+            }
+        }
+    }
+    println!("{same} of {count} objects, scores {} apart", gap / same as f32);
+    assert!(count >= 20 && same * 100 >= count * 90, "{same} of {count}");
+    assert!(gap > 0.0 && gap / (same as f32) < 0.04, "{gap} over {same} objects");
+}
+
+#[test]
 fn files_that_are_no_weights_of_a_detector_are_refused_with_a_sentence() {
     let refused = |bytes: &[u8]| {
-        let error = CnnDetector::load(bytes, InstructionSet::detect()).err().unwrap();
+        let error = CnnDetector::load(bytes, &Compute::default()).err().unwrap();
         let text = error.to_string();
         assert!(!text.is_empty() && !text.ends_with('.') && text.is_ascii(), "{text}");
         text
@@ -131,9 +168,9 @@ fn damaged_onnx_files_are_refused_or_read_without_a_panic() {
         eprintln!("left out: LOOKALIKE_YOLOX_NANO names no ONNX file");
         return;
     };
-    let set = InstructionSet::detect();
+    let compute = Compute::default();
     for parts in 0..40 {
-        assert!(CnnDetector::load(&file[..file.len() * parts / 40], set).is_err(), "{parts}");
+        assert!(CnnDetector::load(&file[..file.len() * parts / 40], &compute).is_err(), "{parts}");
     }
     // The names and shapes of the tensors and nodes lie in the first bytes and between weights.
     let mut state = 9u64;
@@ -142,7 +179,7 @@ fn damaged_onnx_files_are_refused_or_read_without_a_panic() {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = (state >> 33) as usize % 60_000;
         file[at] ^= 1 << (state % 8);
-        let _ = CnnDetector::load(&file, set);
+        let _ = CnnDetector::load(&file, &compute);
     }
 }
 

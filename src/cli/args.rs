@@ -372,7 +372,7 @@ pub(super) struct BenchArgs {
     pub(super) weights: Option<PathBuf>,
     /// Time a detector instead, on one image at a time: that in the program, or that of a file
     #[arg(long, value_name = "FILE", num_args = 0..=1,
-        conflicts_with_all = ["model", "weights", "precision", "batch"])]
+        conflicts_with_all = ["model", "weights", "batch"])]
     pub(super) detector: Option<Option<PathBuf>>,
     /// Numbers that convolutions are computed in: f32 or int8
     #[arg(long, value_name = "NAME", default_value = "int8", env = PRECISION_VARIABLE, value_parser = precision)]

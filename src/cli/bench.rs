@@ -60,6 +60,7 @@ struct Reading {
 #[derive(Serialize)]
 struct DetectorReport {
     model: &'static str,
+    precision: &'static str,
     instruction_set: &'static str,
     threads: usize,
     /// Median of network and post-processing.
@@ -76,11 +77,18 @@ fn run_detector(
     output: &Output,
 ) -> anyhow::Result<Outcome> {
     let set = args.instruction_set.unwrap_or_else(InstructionSet::detect);
+    let mut compute =
+        Compute { instruction_set: set, precision: args.precision, calibration: None };
     let detector = match file {
-        None => CnnDetector::embedded_on(set)?,
+        None => CnnDetector::embedded_as(&compute)?,
         Some(file) => {
             let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
-            CnnDetector::load(&bytes, set)?
+            if args.precision == Precision::Int8 {
+                let side = CnnDetector::load(&bytes, &Compute::default())?.input_side_px();
+                let images = [noise(side, 0)];
+                compute.calibration = Some(Calibration::measure_detector(Some(&bytes), &images)?);
+            }
+            CnnDetector::load(&bytes, &compute)?
         }
     };
     let side = detector.input_side_px();
@@ -90,6 +98,7 @@ fn run_detector(
     let time = median(budget, || detector.detect(&input, &rules).map(drop))?;
     let report = DetectorReport {
         model: detector.model().name(),
+        precision: args.precision.name(),
         instruction_set: set.name(),
         threads: rayon::current_num_threads(),
         detect_ms_per_image: time.as_secs_f64() * 1e3,
@@ -98,9 +107,9 @@ fn run_detector(
     if output.json {
         output.object(&report)?;
     } else {
-        let DetectorReport { model, threads, detect_ms_per_image, .. } = report;
-        output
-            .line(format!("{model}, threads: {threads}, {detect_ms_per_image:.2} ms an image"))?;
+        let DetectorReport { model, precision, threads, detect_ms_per_image, .. } = report;
+        let time = format!("{detect_ms_per_image:.2} ms an image");
+        output.line(format!("{model}, {precision}, threads: {threads}, {time}"))?;
         if !report.steps.is_empty() {
             print_steps(&report.steps, output)?;
         }

@@ -28,13 +28,18 @@ pub(super) const PRECISION_VARIABLE: &str = "LOOKALIKE_PRECISION";
 /// When [`INSTRUCTION_SET_VARIABLE`] names kernels that this processor cannot run, or
 /// [`PRECISION_VARIABLE`] no precision.
 pub(super) fn encoder() -> anyhow::Result<Arc<dyn Encoder>> {
+    Ok(Arc::new(Cnn::load(Model::EfficientNetLite0, None, &compute()?)?))
+}
+
+/// How the networks inside the binary are run.
+fn compute() -> anyhow::Result<Compute> {
     let mut compute = Compute { precision: Precision::Int8, ..Compute::default() };
     if let Ok(name) = std::env::var(PRECISION_VARIABLE) {
         compute.precision = args::precision(&name)
             .map_err(|problem| anyhow!("{PRECISION_VARIABLE}={name}: {problem}"))?;
     }
     compute.instruction_set = instruction_set()?;
-    Ok(Arc::new(Cnn::load(Model::EfficientNetLite0, None, &compute)?))
+    Ok(compute)
 }
 
 /// The instruction set that was asked for, else the best of this processor.
@@ -49,15 +54,17 @@ pub(super) fn instruction_set() -> anyhow::Result<InstructionSet> {
     }
 }
 
-/// Loads a detector from a file, or the one inside the binary.
+/// Loads a detector from a file, in floats, or the one inside the binary.
 ///
 /// # Errors
 /// When the file cannot be read, or holds no detector; as for [`encoder`].
 pub(super) fn detector(file: Option<&Path>) -> anyhow::Result<Arc<dyn Detector>> {
-    let set = instruction_set()?;
-    let Some(file) = file else { return Ok(Arc::new(CnnDetector::embedded_on(set)?)) };
+    let compute = compute()?;
+    let Some(file) = file else { return Ok(Arc::new(CnnDetector::embedded_as(&compute)?)) };
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {file:?}"))?;
-    let detector = CnnDetector::load(&bytes, set)
+    // Nobody has seen what numbers the weights of a file give.
+    let compute = Compute { precision: Precision::Float32, ..compute };
+    let detector = CnnDetector::load(&bytes, &compute)
         .with_context(|| format!("cannot use {file:?} as weights of a detector"))?;
     Ok(Arc::new(detector))
 }

@@ -7,15 +7,16 @@ use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
-use super::InferenceError;
 use super::cpu::{Observed, calibrate};
-use super::models::Model;
+use super::models::{Model, nanodet};
 use super::network::Network;
 use super::weights::Weights;
+use super::{InferenceError, detection};
 use crate::pixels::Pixels;
 
-/// Measured by `examples/calibrate.rs` on all photos of `fixtures/photos`.
+/// Both measured by `examples/calibrate.rs` on all photos of `fixtures/photos`.
 const LITE0: &[u8] = include_bytes!("weights/efficientnet-lite0-calibration.safetensors");
+const NANODET: &[u8] = include_bytes!("weights/nanodet-g-calibration.safetensors");
 
 /// What [`Precision::Int8`](super::Precision::Int8) needs to know of a network: the range of each
 /// of its values and the mean of each channel, measured on example photos.
@@ -34,6 +35,11 @@ impl Calibration {
         Self { bytes: Cow::Borrowed(LITE0) }
     }
 
+    /// That of NanoDet-g's weights inside the binary.
+    pub(super) fn of_embedded_detector() -> Self {
+        Self { bytes: Cow::Borrowed(NANODET) }
+    }
+
     /// Takes the bytes of a file that [`Calibration::as_bytes`] once gave; they are read when a
     /// network is loaded with it.
     #[must_use]
@@ -41,7 +47,7 @@ impl Calibration {
         Self { bytes: Cow::Owned(bytes) }
     }
 
-    /// The bytes of the file: about 50 KB for EfficientNet-Lite0.
+    /// The bytes of the file: about 50 KB for EfficientNet-Lite0, 15 KB for NanoDet-g.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
@@ -60,15 +66,36 @@ impl Calibration {
         images: &[Pixels],
     ) -> Result<Self, InferenceError> {
         let weights = Weights::parse(model.weights_or_embedded(weights)?)?;
-        let network = model.define(&weights)?;
+        Self::of_network(&model.define(&weights)?, images)
+    }
+
+    /// As [`Calibration::measure`], for a detector: the bytes of its file as for
+    /// [`CnnDetector::load`](super::CnnDetector::load), without one the weights inside the binary;
+    /// images are fitted to its input.
+    ///
+    /// # Errors
+    /// As for [`Calibration::measure`].
+    pub fn measure_detector(
+        bytes: Option<&[u8]>,
+        images: &[Pixels],
+    ) -> Result<Self, InferenceError> {
+        let (_, network, _) = detection::define(bytes.unwrap_or(nanodet::WEIGHTS))?;
+        Self::of_network(&network, images)
+    }
+
+    fn of_network(network: &Network, images: &[Pixels]) -> Result<Self, InferenceError> {
         if images.is_empty() {
             return Err(InferenceError::Calibration);
         }
+        let expected = network.input.side_px as u32;
         for image in images {
-            model.check_size(image)?;
+            let (width_px, height_px) = (image.width_px(), image.height_px());
+            if (width_px, height_px) != (expected, expected) {
+                return Err(InferenceError::InputSize { expected, width_px, height_px });
+            }
         }
         let images: Vec<&[u8]> = images.iter().map(Pixels::rgb).collect();
-        Self::of(&network, &calibrate(&network, &images))
+        Self::of(network, &calibrate(network, &images))
     }
 
     fn of(network: &Network, observed: &[Observed]) -> Result<Self, InferenceError> {

@@ -9,12 +9,12 @@ use super::finish::Finish;
 use super::four_depthwise::{FourDepthwise, Fours};
 use super::memory::{Aligned, Image};
 use super::panels::{DenseWeights, FloatPanels, Product, padded_floats};
-use super::plan::{Precision, Step, Work};
+use super::plan::{Step, Work};
 use super::points::{PointWeights, Tiling};
 use super::reshape::{Concat, Resized, Sum};
 use super::stem::{Normal, Stem, StemRows, WORD_STEPS};
 use super::steps::{
-    AveragePool, Dense, Depthwise, DepthwiseShape, DepthwiseWeights, MaxPool, Place, ToBytes,
+    AveragePool, Dense, Depthwise, DepthwiseShape, DepthwiseWeights, MaxPool, Place, ToBytes, Value,
 };
 use super::tile::Extent;
 use super::winograd::Winograd;
@@ -33,7 +33,7 @@ impl Compiler<'_> {
                 add(Work::Block(Box::new(self.block(layer))));
             }
             Operation::Convolution(convolution) if definition.input == 0 => {
-                to_bytes = output.bytes.is_some();
+                to_bytes = output.bytes.is_some() && !self.in_words(layer);
                 let rows = self.stem(layer, convolution);
                 self.scratch = self.scratch.max(rows.scratch());
                 add(Work::Stem(Box::new(Stem { rows, output })));
@@ -74,9 +74,9 @@ impl Compiler<'_> {
                 }));
             }
             Operation::MaxPool(window) => {
-                to_bytes = output.bytes.is_some();
-                let [input, output] =
-                    [input, output].map(|value| value.floats.expect("pools take and give floats"));
+                let input = if self.moves_bytes(layer) { input.bytes } else { input.floats };
+                let input = input.expect("what pools read is placed");
+                to_bytes = output.bytes.is_some() && !self.moves_bytes(layer);
                 add(Work::MaxPool(MaxPool { window: *window, input, output }));
             }
             Operation::AveragePool => {
@@ -85,12 +85,19 @@ impl Compiler<'_> {
                     [input, output].map(|value| value.floats.expect("pools take and give floats"));
                 add(Work::AveragePool(AveragePool { input, output }));
             }
-            Operation::Concat(others) => {
-                to_bytes = output.bytes.is_some();
-                let parts = std::iter::once(&definition.input).chain(others);
-                let parts = parts.map(|&part| (self.floats(part), self.shapes[part].channels));
-                let parts = parts.collect();
-                add(Work::Concat(Concat { parts, output: self.floats(layer + 1) }));
+            Operation::Concat(_) => {
+                let moves_bytes = self.moves_bytes(layer);
+                to_bytes = output.bytes.is_some() && !moves_bytes;
+                let part = |value: ValueId| {
+                    let Value { floats, bytes, .. } = self.values[value];
+                    let place = if moves_bytes { bytes } else { floats };
+                    (
+                        place.expect("what is put side by side is placed"),
+                        self.shapes[value].channels,
+                    )
+                };
+                let parts = definition.reads().into_iter().map(part).collect();
+                add(Work::Concat(Concat { parts, output }));
             }
             Operation::Add(other) => {
                 to_bytes = output.bytes.is_some();
@@ -117,15 +124,13 @@ impl Compiler<'_> {
         self.values[value].floats.expect("the compiler has placed its floats")
     }
 
-    /// The first convolution: in floats, or in words, which are as exact as it needs and take half
-    /// the time.
+    /// The first convolution, in floats or in words.
     fn stem(&self, layer: usize, convolution: &Convolution) -> StemRows {
         let input = &self.network.input;
         let window = convolution.window;
         let tap_step = StemRows::row_step(window, input.side_px);
         let mut extent = Extent { taps: window.side, depth: window.side * 3, tap_step };
-        let in_words = self.precision == Precision::Int8 && Finish::of(convolution).is_none();
-        let (product, normal) = if in_words {
+        let (product, normal) = if self.in_words(layer) {
             extent.depth = extent.depth.next_multiple_of(2);
             let mut scaled = convolution.clone();
             let taps = window.side * window.side;
@@ -136,7 +141,8 @@ impl Compiler<'_> {
             let input_max = input.mean.map(furthest).into_iter().fold(0.0, f32::max);
             let words = ((input_max + 1.0) * WORD_STEPS, 1.0 / WORD_STEPS);
             let weights = dense_weights(&scaled, 3, extent);
-            let panels = BytePanels::pack_words(&weights, words, self.kernels);
+            let panels =
+                BytePanels::pack_words(&weights, words, self.quanta[layer + 1], self.kernels);
             (Product::Bytes(panels), Normal::words(input))
         } else {
             let weights = dense_weights(convolution, 3, extent);
@@ -186,7 +192,7 @@ impl Compiler<'_> {
         let mut pixel = self.observed[input].means.clone();
         pixel.resize(image.channels, 0.0);
         let row: Vec<f32> = pixel.into_iter().cycle().take(extent.depth).collect();
-        let input = ByteInput { quantum: self.quantum(input), means: &row.repeat(extent.taps) };
+        let input = ByteInput { quantum: self.quanta[input], means: &row.repeat(extent.taps) };
         let weights = dense_weights(convolution, image.channels, extent);
         Product::Bytes(BytePanels::pack(&weights, &input, output, self.kernels))
     }
@@ -227,9 +233,9 @@ impl Compiler<'_> {
     fn four_depthwise(&self, layer: usize, convolution: &Convolution) -> FourDepthwise {
         let input = self.network.layers[layer].input;
         let byte_input =
-            ByteInput { quantum: self.quantum(input), means: &self.observed[input].means };
+            ByteInput { quantum: self.quanta[input], means: &self.observed[input].means };
         let shape = self.depthwise_shape(layer, convolution);
-        let output = self.quantum(layer + 1);
+        let output = self.quanta[layer + 1];
         FourDepthwise::pack(convolution, shape, &byte_input, output, self.kernels)
     }
 
@@ -251,7 +257,7 @@ impl Compiler<'_> {
         } else {
             let input = if self.in_bytes(first) { value.bytes } else { value.floats };
             let input = input.expect("what a block reads is placed");
-            let quantum = self.quantum(first + 1);
+            let quantum = self.quanta[first + 1];
             let result = ByteOutput { floats: !fours, fours, quantum };
             let product = self.product(first, definition(first), input.image, result);
             Expand::Product { product, input }
@@ -260,7 +266,7 @@ impl Compiler<'_> {
             Middle::Fours(self.four_depthwise(depthwise, definition(depthwise)))
         } else {
             let weights = self.depthwise(depthwise, definition(depthwise));
-            let quantum = self.in_bytes(project).then(|| self.quantum(project));
+            let quantum = self.in_bytes(project).then(|| self.quanta[project]);
             Middle::Floats { weights, quantum }
         };
         let last = definition(project);

@@ -127,7 +127,7 @@ impl Block {
                         self.expand_row(context, (product, *input), &mut batch, expanded, to);
                     }
                     Expand::Stem(stem) => {
-                        let row = (to.cast(), shape.channels);
+                        let row = (to.cast(), std::ptr::null_mut(), shape.channels);
                         // SAFETY: a slot has room for a row; the scratch is this member's own.
                         unsafe { stem.run(context, scratch.stem, &mut batch, expanded, row) }
                     }

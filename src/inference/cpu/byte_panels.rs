@@ -2,11 +2,13 @@
 //! of windows of bytes with them.
 
 use super::byte_tile::ByteTile;
+use super::finish::Curve;
 use super::kernels::Kernels;
 use super::lanes::BYTE_PAIR_MAX;
 use super::memory::Aligned;
 use super::panels::{DenseWeights, Panel, padded_floats, panels_of};
 use super::tile::{Batch, Extent, Quantum};
+use crate::inference::network::LEAK;
 
 /// The input of a product of bytes.
 pub(super) struct ByteInput<'a> {
@@ -37,6 +39,7 @@ pub(super) struct BytePanels {
     scale: Aligned,
     bias: Aligned,
     bounds: (f32, f32),
+    leak: Option<f32>,
     output: ByteOutput,
     lanes: usize,
 }
@@ -67,6 +70,7 @@ impl BytePanels {
             scale: Aligned::zeroed(padded),
             bias: padded_floats(dense.bias, padded),
             bounds: dense.bounds,
+            leak: leak(dense),
             output,
             lanes,
         };
@@ -118,12 +122,13 @@ impl BytePanels {
     }
 
     /// Rounds weights to words and packs them, for inputs of words up to `input_max` in absolute
-    /// value, of which each counts `input_step`. The output is floats.
+    /// value, of which each counts `input_step`. The output is floats, or bytes of `quantum`.
     ///
     /// The sums fit 32 bits whatever the input; rounding costs about as much as floats of 12 bits.
     pub(super) fn pack_words(
         dense: &DenseWeights<'_>,
         (input_max, input_step): (f32, f32),
+        quantum: Quantum,
         kernels: &Kernels,
     ) -> Self {
         let lanes = kernels.lanes;
@@ -139,7 +144,8 @@ impl BytePanels {
             scale: Aligned::zeroed(padded),
             bias: padded_floats(dense.bias, padded),
             bounds: dense.bounds,
-            output: ByteOutput { floats: true, fours: false, quantum: Quantum::default() },
+            leak: leak(dense),
+            output: ByteOutput { floats: true, fours: false, quantum },
             lanes,
         };
         let weight_max = (i32::MAX as f32 / (input_max * elements as f32)).floor().min(32767.0);
@@ -236,9 +242,15 @@ impl BytePanels {
             bias: self.bias.floats()[panel.channel..].as_ptr(),
             floats: self.output.floats,
             bounds: self.bounds,
+            leak: self.leak,
             quantum: self.output.quantum,
         }
     }
+}
+
+/// What the activation leaves of negative numbers, of those that these kernels know.
+fn leak(dense: &DenseWeights<'_>) -> Option<f32> {
+    dense.finish.is_some_and(|finish| finish.curve == Curve::Leaky).then_some(LEAK)
 }
 
 /// What a step of bytes is worth, so that the greatest sum of two neighbors of one sign is
@@ -264,6 +276,7 @@ pub(super) fn round(value: f32) -> f32 {
 mod tests {
     use std::borrow::Cow;
 
+    use super::super::finish::Finish;
     use super::super::kernels::InstructionSet;
     use super::*;
 
@@ -302,27 +315,36 @@ mod tests {
         let depth = dense.extent.depth;
         let row = &dense.weights[channel * depth..(channel + 1) * depth];
         let sum: f32 = row.iter().zip(window).map(|(weight, value)| weight * value).sum();
-        (sum + dense.bias[channel]).max(0.0)
+        let value = sum + dense.bias[channel];
+        if dense.finish.is_some() { value.max(value * LEAK) } else { value.max(0.0) }
     }
 
     #[test]
     fn bytes_and_bytes_by_fours_are_those_of_the_definition_on_every_instruction_set() {
         for (channels, depth) in [(3, 4), (16, 20), (40, 24), (70, 132)] {
             let bias = noise(channels, 5);
-            let dense = dense(channels, depth, &bias);
+            let clamped = dense(channels, depth, &bias);
+            let leaky = DenseWeights {
+                finish: Some(Finish { curve: Curve::Leaky, residual: false }),
+                bounds: (f32::NEG_INFINITY, f32::INFINITY),
+                ..dense(channels, depth, &bias)
+            };
             let inputs: Vec<u8> =
                 noise(PIXELS * depth, 9).iter().map(|value| (value + 127.0) as u8).collect();
-            let quantum = Quantum { steps_per_unit: 1.0 / (depth as f32 * 6.0), zero: 0.0 };
+            let steps_per_unit = 1.0 / (depth as f32 * 6.0);
             let exact = ByteInput {
                 quantum: Quantum { steps_per_unit: 1.0, zero: 0.0 },
                 means: &vec![0.0; depth],
             };
-            for (set, fours) in
-                InstructionSet::available().into_iter().flat_map(|set| [(set, false), (set, true)])
+            let cases = [(&clamped, false, 0.0), (&clamped, true, 0.0), (&leaky, false, 90.0)];
+            let sets = InstructionSet::available().into_iter();
+            for (set, (dense, fours, zero)) in
+                sets.flat_map(|set| cases.into_iter().map(move |case| (set, case)))
             {
+                let quantum = Quantum { steps_per_unit, zero };
                 let kernels = set.kernels().expect("the set is available");
                 let output = ByteOutput { floats: false, fours, quantum };
-                let panels = BytePanels::pack(&dense, &exact, output, kernels);
+                let panels = BytePanels::pack(dense, &exact, output, kernels);
                 let padded = channels.next_multiple_of(kernels.lanes);
                 let rows = PIXELS / WIDTH;
                 let mut bytes = vec![99u8; rows * WIDTH.next_multiple_of(4) * padded];
@@ -348,8 +370,8 @@ mod tests {
                     let (pixel, channel) = (at / channels, at % channels);
                     let window: Vec<f32> =
                         inputs[pixel * depth..][..depth].iter().map(|&byte| byte.into()).collect();
-                    let value = direct(&dense, &window, channel) * quantum.steps_per_unit;
-                    let expected = value.round_ties_even().clamp(0.0, 255.0);
+                    let value = direct(dense, &window, channel) * steps_per_unit;
+                    let expected = (value + zero).round_ties_even().clamp(0.0, 255.0);
                     let found = f32::from(bytes[place(pixel, channel)]);
                     assert!(
                         (found - expected).abs() <= 1.0,
@@ -378,7 +400,8 @@ mod tests {
                 .collect();
             for set in InstructionSet::available() {
                 let kernels = set.kernels().expect("the set is available");
-                let panels = BytePanels::pack_words(&dense, (input_max, 1.0), kernels);
+                let panels =
+                    BytePanels::pack_words(&dense, (input_max, 1.0), Quantum::default(), kernels);
                 let padded = channels.next_multiple_of(kernels.lanes);
                 let mut floats = vec![0f32; PIXELS * padded];
                 let mut batch = Batch::empty();

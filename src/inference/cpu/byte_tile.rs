@@ -28,6 +28,8 @@ pub(super) struct ByteTile {
     /// Whether floats are wanted, or a residual is to be added.
     pub(super) floats: bool,
     pub(super) bounds: (f32, f32),
+    /// What is left of negative numbers, if the activation leaves a part of them.
+    pub(super) leak: Option<f32>,
     pub(super) quantum: Quantum,
 }
 
@@ -76,7 +78,13 @@ unsafe fn fours_tile<L: Lanes, const PIXELS: usize, const VECTORS: usize, const 
                 let bytes = (*(*tile.batch).bytes.as_ptr().add(start + pixel)).add(tile.channel);
                 for vector in 0..VECTORS {
                     let at = vector * L::COUNT;
-                    L::store_bytes(bytes.add(at), to_steps::<L>(tile, at, sums[pixel][vector]));
+                    let mut value = to_steps::<L>(tile, at, sums[pixel][vector]);
+                    if let Some(leak) = tile.leak {
+                        // Counted from the step of zero: `zero + (value - zero) * leak`.
+                        let rest = L::splat(tile.quantum.zero * (1.0 - leak));
+                        value = L::max(value, L::fma(value, L::splat(leak), rest));
+                    }
+                    L::store_bytes(bytes.add(at), value);
                 }
             }
         }
@@ -207,6 +215,9 @@ unsafe fn finish_floats<L: Lanes, const VECTORS: usize>(
                 value = L::add(value, L::load(residual.add(tile.channel + at)));
             }
             value = L::min(L::max(value, low), high);
+            if let Some(leak) = tile.leak {
+                value = L::max(value, L::mul(value, L::splat(leak)));
+            }
             if !floats.is_null() {
                 L::store(floats.add(tile.channel + at), value);
             }

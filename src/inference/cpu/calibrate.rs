@@ -2,10 +2,8 @@
 
 use super::compile::{Purpose, compile};
 use super::kernels::InstructionSet;
-use super::lanes::BYTE_MAX;
-use super::plan::{Output, Precision, Workspace};
+use super::plan::{Precision, Workspace};
 use super::steps::Place;
-use super::tile::Quantum;
 use crate::inference::network::Network;
 
 /// What the elements of a value were seen to be.
@@ -19,15 +17,6 @@ pub(in crate::inference) struct Observed {
 }
 
 impl Observed {
-    /// The finest byte steps that reach from one end to the other within `bounds`, with a byte for
-    /// zero.
-    pub(super) fn quantum(&self, bounds: (f32, f32)) -> Quantum {
-        let (low, high) = (self.low.max(bounds.0).min(0.0), self.high.min(bounds.1).max(0.0));
-        let span = if high > low { high - low } else { 1.0 };
-        let steps_per_unit = f32::from(BYTE_MAX) / span;
-        Quantum { steps_per_unit, zero: (-low * steps_per_unit).round() }
-    }
-
     /// Adds what an image shows, which counts for `share` of the whole.
     fn add(&mut self, workspace: &Workspace, place: Place, share: f32) {
         let image = place.image;
@@ -64,7 +53,7 @@ pub(in crate::inference) fn calibrate(network: &Network, images: &[&[u8]]) -> Ve
     let mut observed: Vec<_> = network.shapes().iter().map(|shape| blank(shape.channels)).collect();
     let share = 1.0 / images.len() as f32;
     for pixels in images {
-        plan.run(pixels, &mut workspace, Output::FeaturesAndLogits);
+        plan.run_all(pixels, &mut workspace);
         for (value, observed) in plan.values.iter().zip(&mut observed) {
             if let Some(place) = value.floats {
                 observed.add(&workspace, place, share);

@@ -1,12 +1,11 @@
 //! From a network's definition to a plan: what is fused, what is kept as bytes, what lies where.
 
 use super::calibrate::Observed;
-use super::finish::Finish;
 use super::kernels::Kernels;
 use super::memory::{FourImage, Image, Planner};
 use super::plan::{Exit, Plan, Precision};
 use super::steps::{FourPlace, Place, Value};
-use super::tile::{BATCH_MAX, Quantum};
+use super::tile::Quantum;
 use crate::inference::network::{Convolution, Layer, Network, Operation, Shape, ValueId};
 
 /// The least side of an image at which a block is fused. Below, all the expanded image fits the
@@ -32,6 +31,8 @@ pub(super) struct Compiler<'a> {
     pub(super) precision: Precision,
     pub(super) shapes: Vec<Shape>,
     needs: Vec<Need>,
+    /// How each value becomes bytes.
+    pub(super) quanta: Vec<Quantum>,
     /// For each layer that ends a block, the layers before it that are fused into it.
     pub(super) fused: Vec<usize>,
     pub(super) values: Vec<Value>,
@@ -65,6 +66,7 @@ pub(super) fn compile(
         precision,
         shapes: network.shapes(),
         needs: vec![Need::default(); count + 1],
+        quanta: Vec::new(),
         fused: vec![0; count],
         values: Vec::new(),
         planner: Planner::default(),
@@ -73,6 +75,7 @@ pub(super) fn compile(
     if purpose == Purpose::Outputs {
         compiler.fuse();
     }
+    compiler.quanta = compiler.quanta();
     compiler.collect_needs();
     compiler.place(purpose);
     let mut steps = Vec::new();
@@ -105,7 +108,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn readers(&self, value: ValueId) -> usize {
+    pub(super) fn readers(&self, value: ValueId) -> usize {
         let read = self.network.layers.iter().flat_map(Layer::reads);
         let outputs = self.network.outputs.iter().copied();
         read.chain(outputs).filter(|&read| read == value).count()
@@ -148,62 +151,10 @@ impl Compiler<'_> {
         (layer + 1..end).any(|project| project - self.fused[project] <= layer)
     }
 
-    /// Whether a layer multiplies bytes. All dense convolutions do but the first, whose input is
-    /// the image, and those over a single pixel, which cost nothing.
-    pub(super) fn in_bytes(&self, layer: usize) -> bool {
-        let input = self.network.layers[layer].input;
-        self.precision == Precision::Int8
-            && input != 0
-            && self.shapes[input].side > 1
-            && self.convolution(layer).is_some_and(|convolution| {
-                // The kernels of bytes clamp, and nothing else.
-                !convolution.depthwise && Finish::of(convolution).is_none()
-            })
-    }
-
-    /// Whether a depthwise layer takes bytes by fours: where it is alone to read what a dense
-    /// convolution has clamped at zero, and bytes are all that is wanted of it.
-    pub(super) fn in_fours(&self, layer: usize) -> bool {
-        let (input, Some(depthwise)) = (self.network.layers[layer].input, self.convolution(layer))
-        else {
-            return false;
-        };
-        let side = self.shapes[input].side;
-        let (missing, _) = depthwise.window.missing(side);
-        let window = (depthwise.window.side, depthwise.window.stride, missing);
-        // A block that does not widen reads what lies in the arena as it is for others.
-        let begins_block = |layer: usize| self.fused.get(layer + 1) == Some(&1);
-        depthwise.depthwise
-            && Finish::of(depthwise).is_none()
-            && side <= BATCH_MAX
-            && self.kernels.four_window(window.0, window.1, window.2).is_some()
-            && !begins_block(layer)
-            && self.gives_fours(input)
-            && self.wants_bytes_only(layer + 1)
-    }
-
-    /// Whether a value can be written by fours: as bytes from zero on, by a dense convolution.
-    fn gives_fours(&self, value: ValueId) -> bool {
-        let Some(producer) = value.checked_sub(1) else { return false };
-        let Some(convolution) = self.convolution(producer) else { return false };
-        self.in_bytes(producer)
-            && convolution.residual.is_none()
-            && convolution.activation.bounds().0 == 0.0
-            && self.readers(value) == 1
-    }
-
-    /// Whether all that read a value take bytes of it.
-    fn wants_bytes_only(&self, value: ValueId) -> bool {
-        let layers = self.network.layers.iter().enumerate();
-        let mut readers = layers.filter(|(_, layer)| layer.reads().contains(&value));
-        let beside = |layer: &Layer| layer.reads()[1..].contains(&value);
-        !self.network.outputs.contains(&value)
-            && readers.all(|(index, layer)| self.in_bytes(index) && !beside(layer))
-    }
-
     fn collect_needs(&mut self) {
         for (index, layer) in self.network.layers.iter().enumerate() {
-            let (in_bytes, in_fours) = (self.in_bytes(index), self.in_fours(index));
+            let moves_bytes = self.moves_bytes(index);
+            let (in_bytes, in_fours) = (self.in_bytes(index) || moves_bytes, self.in_fours(index));
             let side = self.shapes[layer.input].side;
             let need = &mut self.needs[layer.input];
             need.last = need.last.max(index);
@@ -218,7 +169,8 @@ impl Compiler<'_> {
             }
             for &beside in &layer.reads()[1..] {
                 let need = &mut self.needs[beside];
-                need.floats = true;
+                need.bytes |= moves_bytes;
+                need.floats |= !moves_bytes;
                 need.last = need.last.max(index);
             }
         }
@@ -227,10 +179,12 @@ impl Compiler<'_> {
             self.needs[output].last = self.network.layers.len();
         }
         for layer in 0..self.network.layers.len() {
-            // A product of floats keeps its sums in its output; pools write floats only.
+            // A product of floats keeps its sums in its output; pools of floats write no bytes.
             let depthwise =
                 self.convolution(layer).is_some_and(|convolution| convolution.depthwise);
-            if !self.in_bytes(layer) && !depthwise {
+            let gives_bytes =
+                self.in_bytes(layer) || self.in_words(layer) || self.moves_bytes(layer);
+            if !gives_bytes && !depthwise {
                 self.needs[layer + 1].floats = true;
             }
         }
@@ -267,16 +221,8 @@ impl Compiler<'_> {
                     .map(|offset| Place { offset, image }),
                 fours: place(wanted && need.fours, fours.length(shape.side).div_ceil(4))
                     .map(|offset| FourPlace { offset, image: fours }),
-                quantum: self.quantum(value),
+                quantum: self.quanta[value],
             });
         }
-    }
-
-    /// How a value becomes bytes; what its activation cuts off needs none.
-    pub(super) fn quantum(&self, value: ValueId) -> Quantum {
-        let Some(observed) = self.observed.get(value) else { return Quantum::default() };
-        let layer = value.checked_sub(1).and_then(|layer| self.convolution(layer));
-        let bounds = layer.map(|convolution| convolution.activation.bounds());
-        observed.quantum(bounds.unwrap_or((f32::NEG_INFINITY, f32::INFINITY)))
     }
 }

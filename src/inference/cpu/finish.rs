@@ -37,6 +37,11 @@ impl Finish {
     }
 }
 
+/// Whether the kernels of bytes do all that a convolution asks for: they clamp, or leak.
+pub(super) fn fits_bytes(convolution: &Convolution) -> bool {
+    Finish::of(convolution).is_none_or(|finish| finish.curve != Curve::Silu && !finish.residual)
+}
+
 /// Runs of elements that are finished in place.
 pub(super) struct FinishRuns {
     /// Where each run begins, before `skipped` elements.

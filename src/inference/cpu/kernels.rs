@@ -6,7 +6,7 @@ use super::depthwise_fours::{FourRun, depthwise_fours};
 use super::finish::{FinishRuns, finish_runs};
 use super::lanes::Lanes;
 use super::points::{InputPatch, OutputTile, input_patch, output_tile};
-use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, mean_row};
+use super::pool::{ByteRun, MaxWindow, MeanRow, byte_run, max_window, max_window_bytes, mean_row};
 use super::reshape::{Blend, blend};
 use super::tile::{FloatTile, float_tile};
 
@@ -121,6 +121,7 @@ pub(super) struct Kernels {
     depthwise: [[unsafe fn(&DepthwiseRow); 2]; 2],
     depthwise_any: unsafe fn(&DepthwiseRow),
     pub(super) max_window: unsafe fn(&MaxWindow),
+    pub(super) max_window_bytes: unsafe fn(&MaxWindow),
     pub(super) mean_row: unsafe fn(&MeanRow),
     pub(super) byte_run: unsafe fn(&ByteRun),
     pub(super) finish_runs: unsafe fn(&FinishRuns),
@@ -229,6 +230,7 @@ macro_rules! table {
             ],
             depthwise_any: compiled!($feature, depthwise_row_any, DepthwiseRow, $lanes),
             max_window: compiled!($feature, max_window, MaxWindow, $lanes),
+            max_window_bytes: compiled!($feature, max_window_bytes, MaxWindow, $lanes),
             mean_row: compiled!($feature, mean_row, MeanRow, $lanes),
             byte_run: compiled!($feature, byte_run, ByteRun, $lanes),
             finish_runs: compiled!($feature, finish_runs, FinishRuns, $lanes),

@@ -19,6 +19,7 @@ mod avx512;
 mod block;
 mod byte_panels;
 mod byte_tile;
+mod bytes;
 mod calibrate;
 mod compile;
 mod depthwise;

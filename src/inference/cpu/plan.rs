@@ -299,8 +299,8 @@ impl Work {
             Self::Fours(step) => context.clear_border(&step.output),
             Self::Block(step) => context.clear_border(&step.output),
             Self::ToBytes(step) => context.clear_border(&step.value),
-            Self::MaxPool(step) => context.clear_floats_border(step.output),
-            Self::Concat(step) => context.clear_floats_border(step.output),
+            Self::MaxPool(step) => context.clear_border(&step.output),
+            Self::Concat(step) => context.clear_border(&step.output),
             Self::Sum(step) => context.clear_floats_border(step.output),
             Self::Resized(step) => context.clear_floats_border(step.output),
             Self::AveragePool(_) => {}

@@ -6,7 +6,8 @@ use super::tile::Quantum;
 /// Takes the greatest of `count` vectors that lie in a grid of `width` by `height` pixels.
 #[derive(Clone, Copy)]
 pub(super) struct MaxWindow {
-    pub(super) input: *const f32,
+    /// Floats or bytes, as the kernel takes them.
+    pub(super) input: *const u8,
     /// Pixels of the window that lie inside the image.
     pub(super) width: usize,
     pub(super) height: usize,
@@ -14,10 +15,10 @@ pub(super) struct MaxWindow {
     pub(super) row_step: usize,
     /// Channels, a multiple of the lanes; also the step from pixel to pixel.
     pub(super) channels: usize,
-    pub(super) output: *mut f32,
+    pub(super) output: *mut u8,
 }
 
-/// The maximum of each channel over a window.
+/// The maximum of each channel over a window of floats.
 ///
 /// # Safety
 /// The processor has the instruction set `L`; the window and the output are valid for their
@@ -26,15 +27,51 @@ pub(super) struct MaxWindow {
 pub(super) unsafe fn max_window<L: Lanes>(window: &MaxWindow) {
     // SAFETY: the contract of this function is the contract of each operation.
     unsafe {
+        let (input, output) = (window.input.cast::<f32>(), window.output.cast::<f32>());
         for channel in (0..window.channels).step_by(L::COUNT) {
-            let mut best = L::load(window.input.add(channel));
+            let mut best = L::load(input.add(channel));
             for y in 0..window.height {
-                let row = window.input.add(y * window.row_step + channel);
+                let row = input.add(y * window.row_step + channel);
                 for x in 0..window.width {
                     best = L::max(L::load(row.add(x * window.channels)), best);
                 }
             }
-            L::store(window.output.add(channel), best);
+            L::store(output.add(channel), best);
+        }
+    }
+}
+
+/// The maximum of each channel over a window of bytes.
+///
+/// # Safety
+/// As for [`max_window`].
+#[inline(always)]
+pub(super) unsafe fn max_window_bytes<L: Lanes>(window: &MaxWindow) {
+    /// As many bytes as one register of any instruction set; the compiler makes an operation of it.
+    const RUN: usize = 16;
+    // SAFETY: the contract of this function is the contract of each operation; a run ends with the
+    // channels.
+    unsafe {
+        for channel in (0..window.channels).step_by(RUN) {
+            let mut best = [0; RUN];
+            let length = RUN.min(window.channels - channel);
+            for y in 0..window.height {
+                let row = window.input.add(y * window.row_step + channel);
+                for x in 0..window.width {
+                    let pixel = row.add(x * window.channels);
+                    if length == RUN {
+                        let bytes = pixel.cast::<[u8; RUN]>().read_unaligned();
+                        for (best, byte) in best.iter_mut().zip(bytes) {
+                            *best = byte.max(*best);
+                        }
+                    } else {
+                        for (at, best) in best[..length].iter_mut().enumerate() {
+                            *best = (*pixel.add(at)).max(*best);
+                        }
+                    }
+                }
+            }
+            window.output.add(channel).copy_from_nonoverlapping(best.as_ptr(), length);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::kernels::Kernels;
 use super::lanes::Lanes;
 use super::memory::Image;
-use super::steps::{Context, Place};
+use super::steps::{Context, Place, Value};
 use crate::inference::network::Resize;
 
 /// A weighted sum of four runs of elements.
@@ -44,24 +44,27 @@ pub(super) unsafe fn blend<L: Lanes>(blend: &Blend) {
 pub(super) struct Concat {
     /// Each with its channels, without those that only pad.
     pub(super) parts: Vec<(Place, usize)>,
-    pub(super) output: Place,
+    /// Floats, which become bytes later where both are wanted, or bytes made of bytes.
+    pub(super) output: Value,
 }
 
 impl Concat {
     pub(super) fn run(&self, context: &Context<'_>) {
-        let Image { side, channels, .. } = self.output.image;
+        let Some((output, element)) = self.output.widest() else { return };
+        let Image { side, channels, .. } = output.image;
         let used: usize = self.parts.iter().map(|(_, channels)| channels).sum();
         for y in context.member.share(side) {
-            let row: *mut f32 = context.line(self.output, 4, y).cast();
+            let row = context.line(output, element, y);
             let mut first = 0;
             for (place, count) in &self.parts {
-                let from: *const f32 = context.line(*place, 4, y).cast();
+                let from = context.line(*place, element, y).cast_const();
                 for x in 0..side {
                     // SAFETY: both rows lie in images that were checked; rows of output belong to
                     // one member.
                     unsafe {
-                        let from = from.add(x * place.image.channels);
-                        from.copy_to_nonoverlapping(row.add(x * channels + first), *count);
+                        let from = from.add(x * place.image.channels * element);
+                        let to = row.add((x * channels + first) * element);
+                        from.copy_to_nonoverlapping(to, count * element);
                     }
                 }
                 first += count;
@@ -69,7 +72,10 @@ impl Concat {
             // Elements that only pad weigh nothing, but must be numbers.
             for x in (0..side).filter(|_| used < channels) {
                 // SAFETY: as above.
-                unsafe { row.add(x * channels + used).write_bytes(0, channels - used) }
+                unsafe {
+                    let to = row.add((x * channels + used) * element);
+                    to.write_bytes(0, (channels - used) * element);
+                }
             }
         }
     }

@@ -1,8 +1,7 @@
 //! The first convolution: from the bytes of the input image.
 
-use super::memory::Image;
 use super::panels::Product;
-use super::steps::{Context, Value};
+use super::steps::{Context, Place, Value, offset};
 use super::tile::{BATCH_MAX, Batch};
 use crate::inference::network::{Input, Window};
 
@@ -58,18 +57,19 @@ impl StemRows {
         Self::row_step(self.window, self.input_side) * self.window.side
     }
 
-    /// Computes output row `y` into `floats`, pixels `step` apart.
+    /// Computes output row `y` into `floats` and `bytes`, pixels `step` apart; either may be null,
+    /// and bytes are given by products of words only.
     ///
     /// # Safety
     /// `scratch` is valid for as many floats as [`StemRows::scratch`] says and this member's own;
-    /// `floats` is valid for the row with the padded channels.
+    /// what is not null is valid for the row with the padded channels.
     pub(super) unsafe fn run(
         &self,
         context: &Context<'_>,
         scratch: *mut f32,
         batch: &mut Batch,
         y: usize,
-        (floats, step): (*mut f32, usize),
+        (floats, bytes, step): (*mut f32, *mut u8, usize),
     ) {
         let element = self.normal.element_bytes();
         let row_step = Self::row_step(self.window, self.input_side);
@@ -84,8 +84,8 @@ impl StemRows {
             for x in first..self.side.min(first + BATCH_MAX) {
                 batch.push(
                     scratch.wrapping_add(x * self.window.stride * 3 * element),
-                    floats.wrapping_add(x * step),
-                    std::ptr::null_mut(),
+                    offset(floats, x * step),
+                    offset(bytes, x * step),
                     std::ptr::null(),
                 );
             }
@@ -141,14 +141,18 @@ pub(super) struct Stem {
 impl Stem {
     pub(super) fn run(&self, context: &Context<'_>) {
         let scratch = context.memory.floats(context.scratch, self.rows.scratch());
-        let place = self.output.floats.expect("the compiler wants floats of it");
-        let Image { channels, .. } = place.image;
+        let Value { floats, bytes, .. } = self.output;
+        let image = floats.or(bytes).map(|place| place.image);
+        let channels = image.map_or(0, |image| image.channels);
         let mut batch = Batch::empty();
         for y in context.member.share(self.rows.side) {
-            let row = context.line(place, 4, y).cast();
-            // SAFETY: the scratch was checked and is this member's own; rows of output lie in an
-            // image that was checked, and belong to one member.
-            unsafe { self.rows.run(context, scratch, &mut batch, y, (row, channels)) }
+            let line = |place: Option<Place>, element| {
+                place.map_or(std::ptr::null_mut(), |place| context.line(place, element, y))
+            };
+            let row = (line(floats, 4).cast(), line(bytes, 1), channels);
+            // SAFETY: the scratch was checked and is this member's own; rows of output lie in
+            // images that were checked, and belong to one member.
+            unsafe { self.rows.run(context, scratch, &mut batch, y, row) }
         }
     }
 }

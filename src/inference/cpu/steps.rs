@@ -47,6 +47,13 @@ pub(super) struct Value {
     pub(super) quantum: Quantum,
 }
 
+impl Value {
+    /// Its floats, or its bytes where there are none, with the bytes of an element.
+    pub(super) fn widest(&self) -> Option<(Place, usize)> {
+        self.floats.map(|place| (place, 4)).or(self.bytes.map(|place| (place, 1)))
+    }
+}
+
 impl Context<'_> {
     /// The first float of an image; what lies behind it is checked here once.
     fn floats(&self, place: Place) -> *mut f32 {
@@ -310,13 +317,15 @@ impl Depthwise {
 /// The greatest value of each window.
 pub(super) struct MaxPool {
     pub(super) window: Window,
+    /// Of the kind that the output is written as.
     pub(super) input: Place,
-    pub(super) output: Place,
+    /// Floats, which become bytes later where both are wanted, or bytes made of bytes.
+    pub(super) output: Value,
 }
 
 impl MaxPool {
     pub(super) fn run(&self, context: &Context<'_>) {
-        let (input, output) = (context.floats(self.input), context.floats(self.output));
+        let Some((output, element)) = self.output.widest() else { return };
         let from = self.input.image;
         let (missing, _) = self.window.missing(from.side);
         let span = |at: usize| {
@@ -324,19 +333,26 @@ impl MaxPool {
             let end = (start + self.window.side - missing).min(from.side);
             start.saturating_sub(missing)..end
         };
-        for y in context.member.share(self.output.image.side) {
-            for x in 0..self.output.image.side {
+        for y in context.member.share(output.image.side) {
+            let row = context.line(output, element, y);
+            for x in 0..output.image.side {
                 let (rows, columns) = (span(y), span(x));
+                let corner = columns.start * from.channels * element;
                 let window = MaxWindow {
-                    input: input.wrapping_add(from.at(rows.start, columns.start)),
+                    input: context.line(self.input, element, rows.start).wrapping_add(corner),
                     width: columns.len(),
                     height: rows.len(),
                     row_step: from.row_step(),
                     channels: from.channels,
-                    output: output.wrapping_add(self.output.image.at(y, x)),
+                    output: row.wrapping_add(x * from.channels * element),
                 };
-                // SAFETY: the spans are clipped to the image; rows of output belong to one member.
-                unsafe { (context.kernels.max_window)(&window) }
+                let kernel = match element {
+                    4 => context.kernels.max_window,
+                    _ => context.kernels.max_window_bytes,
+                };
+                // SAFETY: the spans are clipped to the image; input and output are images of
+                // elements of one size; rows of output belong to one member.
+                unsafe { kernel(&window) }
             }
         }
     }

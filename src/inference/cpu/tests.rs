@@ -201,6 +201,23 @@ fn networks() -> Vec<(String, Network)> {
             .residual_as(Residual { value: 1, last: true });
         networks.push((format!("detector {side}"), builder.finish()));
     }
+    // What bytes are moved through: a pool, and images side by side.
+    for (side, narrow) in [(22, 5), (41, 16), (64, 24)] {
+        let leaky = Activation::LeakyRelu;
+        let mut builder = Builder::new(side as u64, side);
+        builder
+            .convolution(narrow, each(3, 2, 1), leaky)
+            .max_pool(each(3, 2, 1))
+            .convolution(2 * narrow, each(3, 1, 1), leaky)
+            .convolution(narrow, each(3, 1, 1), leaky)
+            .convolution(narrow, each(3, 1, 1), leaky)
+            .concat(&[4])
+            .convolution(2 * narrow, each(3, 1, 1), leaky)
+            .concat(&[3])
+            .convolution(40, each(3, 2, 1), leaky)
+            .convolution(35, POINT, Activation::Identity);
+        networks.push((format!("moves {side}"), builder.finish()));
+    }
     // Wide enough for products at points, with large tiles, then with small ones.
     for side in [27, 30] {
         let mut builder = Builder::new(side as u64, side);

@@ -6,7 +6,7 @@
 //! Weights are packed into panels: for each element of the window, one or several vectors of output
 //! channels. See Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008).
 
-use super::lanes::Lanes;
+use super::lanes::{BYTE_MAX, Lanes};
 
 /// The windows of up to [`BATCH_MAX`] pixels and where their results go.
 pub(super) struct Batch {
@@ -103,6 +103,14 @@ impl Default for Quantum {
 }
 
 impl Quantum {
+    /// The finest byte steps that reach from one end to the other, with a byte for zero, which lies
+    /// between them.
+    pub(super) fn between(low: f32, high: f32) -> Self {
+        let span = if high > low { high - low } else { 1.0 };
+        let steps_per_unit = f32::from(BYTE_MAX) / span;
+        Self { steps_per_unit, zero: (-low * steps_per_unit).round() }
+    }
+
     /// Turns what a sum is worth and what is added to it from the output's unit into byte steps.
     pub(super) fn count_in_steps(self, scale: &mut [f32], bias: &mut [f32]) {
         for (scale, bias) in scale.iter_mut().zip(bias) {

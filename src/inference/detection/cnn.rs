@@ -1,7 +1,7 @@
 //! A convolutional network on the CPU engine as a detector.
 
 use super::{COCO_CLASSES, Detector, Suppressed, Suppression, suppress};
-use crate::inference::InferenceError;
+use crate::inference::calibration::Calibration;
 use crate::inference::cpu::{Grid, InstructionSet, Plan, Precision};
 use crate::inference::engine::Engine;
 use crate::inference::models::{nanodet, yolox};
@@ -10,6 +10,7 @@ use crate::inference::onnx::{self, OnnxConvolutions};
 use crate::inference::profile::{self, StepTime};
 use crate::inference::summary::{LayerSummary, summarise};
 use crate::inference::weights::Weights;
+use crate::inference::{Compute, InferenceError};
 use crate::pixels::{Fitted, Fitting, Pixels};
 use crate::record::Detection;
 
@@ -74,8 +75,8 @@ impl DetectorModel {
 
 /// A convolutional network on the CPU engine as a [`Detector`].
 ///
-/// It knows the 80 classes of COCO. Boxes and scores are those of the networks' own programs to
-/// 1 pixel and 0.01.
+/// It knows the 80 classes of COCO. In floats, boxes and scores are those of the networks' own
+/// programs to 1 pixel and 0.01.
 ///
 /// # Examples
 /// ```
@@ -99,20 +100,24 @@ pub struct CnnDetector {
 }
 
 impl CnnDetector {
-    /// Loads NanoDet-g from the weights inside the binary.
+    /// Loads NanoDet-g from the weights inside the binary, with products of 8-bit integers: about
+    /// half the time of floats, and nearly the same objects (`docs/benchmarks.md` has the figures).
     ///
     /// # Errors
     /// None in practice: the embedded file is covered by the tests.
     pub fn embedded() -> Result<Self, InferenceError> {
-        Self::embedded_on(InstructionSet::detect())
+        Self::embedded_as(&Compute { precision: Precision::Int8, ..Compute::default() })
     }
 
-    /// As [`CnnDetector::embedded`], with the kernels of an instruction set.
+    /// As [`CnnDetector::embedded`], run as somebody wants it.
     ///
     /// # Errors
-    /// [`InferenceError::InstructionSet`] when this processor lacks it.
-    pub fn embedded_on(set: InstructionSet) -> Result<Self, InferenceError> {
-        Self::load(nanodet::WEIGHTS, set)
+    /// [`InferenceError::InstructionSet`] when this processor lacks it; when `compute` brings a
+    /// calibration of its own, those of a calibration that belongs to another network.
+    pub fn embedded_as(compute: &Compute) -> Result<Self, InferenceError> {
+        let mut compute = compute.clone();
+        compute.calibration.get_or_insert_with(Calibration::of_embedded_detector);
+        Self::load(nanodet::WEIGHTS, &compute)
     }
 
     /// Loads a network from the bytes of a file, and finds out which one it is: NanoDet-g from
@@ -122,8 +127,11 @@ impl CnnDetector {
     /// [`InferenceError::Weights`] or [`InferenceError::Onnx`] when the bytes are no such file;
     /// [`InferenceError::UnknownDetector`], [`InferenceError::MissingTensor`],
     /// [`InferenceError::TensorShape`] or [`InferenceError::TensorType`] when they belong to
-    /// another network; [`InferenceError::InstructionSet`] when this processor lacks it.
-    pub fn load(bytes: &[u8], set: InstructionSet) -> Result<Self, InferenceError> {
+    /// another network; [`InferenceError::InstructionSet`] when this processor lacks it;
+    /// [`InferenceError::Calibration`] when [`Precision::Int8`] has no calibration, and as for
+    /// weights when it belongs to another network.
+    pub fn load(bytes: &[u8], compute: &Compute) -> Result<Self, InferenceError> {
+        let set = compute.instruction_set;
         if !InstructionSet::available().contains(&set) {
             return Err(InferenceError::InstructionSet { name: set.name() });
         }
@@ -134,8 +142,16 @@ impl CnnDetector {
             Fitting::TopLeft { .. } => "in the corner, grey",
         };
         let name = model.name();
-        let identity = format!("{name} {digest} at {side} x {side}, {fitted}, bilinear");
-        let plan = Plan::new(&network, set, Precision::Float32, &[]);
+        let mut identity = format!("{name} {digest} at {side} x {side}, {fitted}, bilinear");
+        let mut observed = Vec::new();
+        if compute.precision == Precision::Int8 {
+            let calibration = compute.calibration.as_ref().ok_or(InferenceError::Calibration)?;
+            let digest;
+            (observed, digest) = calibration.read(&network)?;
+            identity.push_str(", 8-bit products by ");
+            identity.push_str(&digest[..16]);
+        }
+        let plan = Plan::new(&network, set, compute.precision, &observed);
         Ok(Self {
             model,
             identity,
@@ -178,7 +194,9 @@ impl CnnDetector {
 }
 
 /// Reads the network out of a file of either kind, with the first digits of the file's digest.
-fn define(bytes: &[u8]) -> Result<(DetectorModel, Network, String), InferenceError> {
+pub(in crate::inference) fn define(
+    bytes: &[u8],
+) -> Result<(DetectorModel, Network, String), InferenceError> {
     if onnx::is_onnx(bytes) {
         let mut convolutions = OnnxConvolutions::parse(bytes)?;
         let variant = yolox::variant(convolutions.first_outputs())?;

@@ -4,6 +4,7 @@ mod cnn;
 mod coco;
 mod suppress;
 
+pub(super) use cnn::define;
 pub use cnn::{CnnDetector, DetectorModel};
 pub use coco::{COCO_CLASSES, CocoClass};
 pub use suppress::{Suppressed, Suppression, SuppressionCounts, suppress};
