@@ -133,7 +133,9 @@ fn filtered_search_answers_in_full_whenever_it_can() {
 
 #[test]
 fn walk_under_a_filter_finds_what_the_scan_finds() {
-    let graph = graph(fixture::clusters(40, 4000, 32, 0.3, 13));
+    let mut graph = graph(fixture::clusters(40, 4000, 32, 0.3, 13));
+    // Wide enough to miss nothing, which the width of a build need not be.
+    graph.graph = graph.graph.with_ef(64);
     let filter = NodeFilter::from_predicate(4000, |node| node % 2 == 0);
     for node in 0..100 {
         let query = graph.vectors().row(40 * node);
