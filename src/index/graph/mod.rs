@@ -257,12 +257,12 @@ impl VectorIndex for GraphIndex {
     }
 }
 
-/// Rows that one thread scans in the time that a walk takes per candidate it keeps.
+/// Rows that are scanned in the time that a walk takes per candidate it keeps.
 ///
-/// Measured at 20,000 x 1280 with `ef` 128 on a noisy 2-core Xeon, 2026-11: 12 to 21 without a
-/// filter, and the walk fell behind the scan between one half and one quarter passing, which are
-/// 39 and 10. One thread on both sides: a scan that takes all cores keeps other queries waiting.
-const ROWS_PER_CANDIDATE: usize = 16;
+/// Measured at 100,000 x 512 with `ef` 48 on EPYC (2 cores, AVX-512), 2026-11: where 1 in 8 and 1
+/// in 16 pass, a walk takes .12 and .23 ms; where 1 in 32 and 1 in 64 pass, a scan takes .16 and
+/// .12, and a walk gives up. So the two meet between 1 in 16 and 1 in 32.
+const ROWS_PER_CANDIDATE: usize = 5;
 
 #[cfg(test)]
 mod tests;

@@ -52,9 +52,11 @@ pub(super) unsafe fn max_window_bytes<L: Lanes>(window: &MaxWindow) {
     // SAFETY: the contract of this function is the contract of each operation; a run ends with the
     // channels.
     unsafe {
+        let length = RUN.min(window.channels);
         for channel in (0..window.channels).step_by(RUN) {
+            // The last run overlaps the one before it: a maximum may be taken twice.
+            let channel = channel.min(window.channels - length);
             let mut best = [0; RUN];
-            let length = RUN.min(window.channels - channel);
             for y in 0..window.height {
                 let row = window.input.add(y * window.row_step + channel);
                 for x in 0..window.width {
