@@ -17,6 +17,14 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A table of an export cannot be written.
+    #[error("cannot write the table {path:?}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What its writer said.
+        source: Box<parquet::errors::ParquetError>,
+    },
     /// Another process holds the database.
     #[error("the database {path:?} is in use by {holder}: wait for it to end, or end it")]
     Locked {

@@ -24,7 +24,6 @@ mod migrations;
 mod networks;
 mod npy;
 mod objects;
-mod parquet;
 mod read;
 mod repair;
 mod request;
