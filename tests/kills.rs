@@ -37,9 +37,15 @@ fn copy(from: &Path) -> tempfile::TempDir {
     folder
 }
 
-/// Kills a command on copies of a folder, and runs it once more: the end is that of an undisturbed
-/// run, and no command in between panics or hangs.
-fn ends_as_undisturbed(whole: &Path, arguments: &[&str], seed: u64) {
+/// Kills a command twice on each of several copies of a folder. `after_kill` sees each copy after
+/// each kill; `after_turn` sees it after the second, with the content of an undisturbed run.
+fn kill_on_copies(
+    whole: &Path,
+    arguments: &[&str],
+    seed: u64,
+    after_kill: impl Fn(&Path),
+    after_turn: impl Fn(&Path, &str),
+) {
     println!("seed {seed}");
     let mut random = Random(seed);
     let undisturbed = copy(whole);
@@ -47,44 +53,48 @@ fn ends_as_undisturbed(whole: &Path, arguments: &[&str], seed: u64) {
     let expected = content(undisturbed.path());
     let mut killed = 0;
     for turn in 0..kills() {
+        println!("{arguments:?}, turn {turn}");
         let folder = copy(whole);
         for _ in 0..2 {
             killed += u64::from(kill(folder.path(), arguments, duration, &mut random));
-            let said = stderr(&run(folder.path(), &["list"]));
-            assert!(!said.contains("panicked"), "{arguments:?}, turn {turn}: {said}");
+            after_kill(folder.path());
         }
-        // 1: nothing is left to do, for the kill came after the last record.
-        let last = run(folder.path(), arguments);
-        let said = stderr(&last);
-        assert!(matches!(last.status.code(), Some(0 | 1)), "{arguments:?}, turn {turn}: {said}");
-        assert_eq!(content(folder.path()), expected, "{arguments:?}, turn {turn}");
-        run_ok(folder.path(), &["verify"]);
+        after_turn(folder.path(), &expected);
     }
     println!("{arguments:?}: {killed} kills, 0 losses");
     assert!(killed >= kills() / 2, "only {killed} runs were still going when killed");
 }
 
-/// Kills a command that changes no content, on copies of a folder, again and again.
+/// Kills a command, and runs it once more: the end is that of an undisturbed run, and no command in
+/// between panics or hangs.
+fn ends_as_undisturbed(whole: &Path, arguments: &[&str], seed: u64) {
+    let lists_without_a_panic = |folder: &Path| {
+        let said = stderr(&run(folder, &["list"]));
+        assert!(!said.contains("panicked"), "{said}");
+    };
+    kill_on_copies(whole, arguments, seed, lists_without_a_panic, |folder, expected| {
+        // 1: nothing is left to do, for the kill came after the last record.
+        let last = run(folder, arguments);
+        assert!(matches!(last.status.code(), Some(0 | 1)), "{}", stderr(&last));
+        assert_eq!(content(folder), expected);
+        run_ok(folder, &["verify"]);
+    });
+}
+
+/// Kills a command that changes no content, the second time over what the first left.
 fn content_survives(whole: &Path, arguments: &[&str], seed: u64) {
-    println!("seed {seed}");
-    let mut random = Random(seed);
-    let undisturbed = copy(whole);
-    let duration = duration_of(undisturbed.path(), arguments);
-    let expected = content(undisturbed.path());
-    let mut killed = 0;
-    for turn in 0..kills() {
-        let folder = copy(whole);
-        // Killed twice: the second finds what the first left.
-        for _ in 0..2 {
-            killed += u64::from(kill(folder.path(), arguments, duration, &mut random));
-        }
-        assert_eq!(content(folder.path()), expected, "{arguments:?}, turn {turn}");
-        run_ok(folder.path(), &["verify"]);
-        run_ok(folder.path(), arguments);
-        assert_eq!(content(folder.path()), expected, "{arguments:?} after turn {turn}");
-    }
-    println!("{arguments:?}: {killed} kills, 0 losses");
-    assert!(killed >= kills() / 2, "only {killed} runs were still going when killed");
+    kill_on_copies(
+        whole,
+        arguments,
+        seed,
+        |_| (),
+        |folder, expected| {
+            assert_eq!(content(folder), expected);
+            run_ok(folder, &["verify"]);
+            run_ok(folder, arguments);
+            assert_eq!(content(folder), expected, "after one more run");
+        },
+    );
 }
 
 fn labelled() -> tempfile::TempDir {
@@ -174,6 +184,10 @@ fn a_killed_backup_is_whole_or_not_there() {
         let tried = copy(folder.path());
         duration_of(tried.path(), &["backup", "copies/first"])
     };
+    let counts = |database: &[&str]| {
+        let stats = run_json(folder.path(), &[&["stats"], database].concat()).remove(0);
+        ["images", "labelled", "objects", "embeddings"].map(|name| stats[name].clone())
+    };
     println!("seed 9");
     let (mut random, mut whole) = (Random(9), 0);
     for turn in 0..kills() {
@@ -181,7 +195,8 @@ fn a_killed_backup_is_whole_or_not_there() {
         kill(folder.path(), &["backup", &name], duration, &mut random);
         assert_eq!(content(folder.path()), expected, "turn {turn}");
         if folder.path().join(&name).exists() {
-            assert_eq!(run_ok(folder.path(), &["stats", "--db", &name]).lines().count(), 11);
+            assert_eq!(counts(&["--db", &name]), counts(&[]), "turn {turn}");
+            run_ok(folder.path(), &["verify", "--db", &name]);
             whole += 1;
         }
     }
