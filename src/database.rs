@@ -1,5 +1,6 @@
 //! The public facade: one database directory, opened by one process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -127,7 +128,6 @@ impl Database {
             graph: Mutex::new(None),
             loaded_objects: Mutex::new(None),
         };
-        database.adopt_old_graph();
         Ok(database)
     }
 
@@ -264,6 +264,14 @@ impl Database {
     /// [`Error::UnknownImage`].
     pub fn embedding(&self, id: ImageId) -> Result<Embedding, Error> {
         self.store.embedding(self.space, id)?.ok_or_else(|| self.no_embedding(id))
+    }
+
+    /// The stored embeddings of all images, in one pass over them.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when one is damaged.
+    pub fn embeddings(&self) -> Result<BTreeMap<ImageId, Embedding>, Error> {
+        Ok(self.store.embeddings(self.space).collect::<Result<_, _>>()?)
     }
 
     /// The number of the image in a file: by its place, else by its content.

@@ -112,8 +112,7 @@ fn damage_copies_of(whole: &Path, seed: u64, few: u64) {
         }
         reported += 1;
         assert_eq!(output.status.code(), Some(2), "{what}: {said}");
-        // Embeddings are read one by one: what comes before the damage is true.
-        assert!(expected.as_bytes().starts_with(&output.stdout), "{what}");
+        assert!(output.stdout.is_empty(), "{what}");
         assert!(said.contains("damaged") || said.contains("lookalike repair"), "{what}: {said}");
         if said.contains("list of indexed folders") {
             std::fs::remove_file(harmed.path().join(".lookalike/roots.json")).unwrap();

@@ -1,6 +1,9 @@
 //! `lookalike list`: what is in the database, image by image.
 
+use std::collections::BTreeMap;
+
 use lookalike::record::{ContentHash, ImageId, Position};
+use lookalike::vector::Embedding;
 use lookalike::{Database, ImageRow};
 use serde::Serialize;
 
@@ -56,9 +59,14 @@ pub(super) fn run(
 
 fn list_images(database: &Database, args: &ListArgs, output: &Output) -> anyhow::Result<bool> {
     let rows = database.images(&session::filter(database, &args.filter)?)?;
+    // All of them before the first line: a damaged one is an error, not half a list.
+    let mut embeddings = match args.embeddings {
+        true => database.embeddings()?,
+        false => BTreeMap::new(),
+    };
     for row in &rows {
         if output.json {
-            output.object(&line(database, row, args.embeddings)?)?;
+            output.object(&line(database, row, embeddings.remove(&row.id))?)?;
         } else {
             let id = row.id.to_string();
             let raws = with_raws(&database.raw_files(row)?);
@@ -71,13 +79,13 @@ fn list_images(database: &Database, args: &ListArgs, output: &Output) -> anyhow:
     Ok(!rows.is_empty())
 }
 
-fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result<ImageLine> {
+fn line(
+    database: &Database,
+    row: &ImageRow,
+    embedding: Option<Embedding>,
+) -> anyhow::Result<ImageLine> {
     let paths = row.locations.iter().map(|location| path_text(&location.to_path(database.home())));
     let scores = row.record.classes.iter().map(|score| (score.class, score.probability));
-    let embedding = match embeddings {
-        true => Some(database.embedding(row.id)?.as_slice().to_vec()),
-        false => None,
-    };
     Ok(ImageLine {
         id: row.id,
         hash: row.record.hash,
@@ -95,7 +103,7 @@ fn line(database: &Database, row: &ImageRow, embeddings: bool) -> anyhow::Result
         label: row.label.clone(),
         predicted_label: row.prediction.as_ref().map(|prediction| prediction.label.clone()),
         confidence: row.prediction.as_ref().map(|prediction| prediction.confidence),
-        embedding,
+        embedding: embedding.map(|embedding| embedding.as_slice().to_vec()),
     })
 }
 

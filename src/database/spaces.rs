@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::Database;
 use crate::error::Error;
-use crate::index::load_graph;
 use crate::objects;
 use crate::record::{ImageId, Space, SpaceId};
 use crate::store::{self, SpaceStats};
@@ -108,15 +107,6 @@ impl Database {
     /// The folder of what is derived from a space.
     pub(super) fn graph_folder(&self, id: SpaceId) -> PathBuf {
         self.directory().join("index").join(id.0.to_string())
-    }
-
-    /// Moves the graph of this space from where older programs had that of any space.
-    pub(super) fn adopt_old_graph(&self) {
-        let (old, new) = (self.directory().join("index/content"), self.graph_folder(self.space));
-        let is_own = || load_graph(&old.join("graph"), self.encoder.space().digest()).is_ok();
-        if old.is_dir() && !new.exists() && is_own() && std::fs::rename(&old, &new).is_err() {
-            tracing::debug!(?old, "the graph stays, and is built again");
-        }
     }
 
     /// Why there is no embedding of an image.
