@@ -62,7 +62,8 @@ fn build(vectors: Arc<VectorSet>) -> GraphIndex {
 
 fn report(graph: &GraphIndex, exact: &ExactIndex, queries: &[Vec<f32>]) {
     let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-    let fresh = recall(graph, exact, &queries, K).expect("valid queries");
+    let fresh =
+        recall(|query| graph.search(query, K, None), exact, &queries, K).expect("valid queries");
     eprintln!(
         "kernel {}, ef {}, recall at build {:.4}, on new photos {:.4}, unreachable {}",
         Kernel::detect().name(),

@@ -24,11 +24,7 @@ pub(super) fn run(global: &GlobalArgs, output: &Output) -> anyhow::Result<Outcom
         ("failed", counted(stats.files_failed, "file")),
         (
             "labels",
-            format!(
-                "{} by you, {} by the forest",
-                thousands(stats.labelled),
-                thousands(stats.predicted)
-            ),
+            format!("{} by you, {} learned", thousands(stats.labelled), thousands(stats.predicted)),
         ),
         (
             "objects",

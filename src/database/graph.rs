@@ -13,7 +13,7 @@ use crate::index::{
 };
 use crate::query::{Corpus, StoredGraph};
 
-/// From this many distinct vectors on, a graph is built without being asked for.
+/// From this many images with an embedding on, a graph is built without being asked for.
 ///
 /// Below it, a process that was just started reads all embeddings and scans them exactly in less
 /// than 0.2 s; above, reading what a graph finds takes 3 ms. Building one takes about 0.2 s for
@@ -23,7 +23,7 @@ pub const GRAPH_FROM: usize = 10_000;
 /// When to build the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GraphPolicy {
-    /// From [`GRAPH_FROM`] vectors on, and again when the one that there is has worn out.
+    /// From [`GRAPH_FROM`] images on, and again when the one that there is has worn out.
     Auto,
     /// Now, if images came or went since the one that there is.
     Always,
@@ -124,10 +124,7 @@ impl Database {
         }
         let loaded = self.loaded()?;
         let vectors = loaded.corpus.vectors();
-        // Copies of one image count once here, and are told from others by their vectors alone.
-        let is_wanted =
-            policy == GraphPolicy::Always || vectors.len() >= GRAPH_FROM || path.exists();
-        if vectors.is_empty() || !is_wanted {
+        if vectors.is_empty() {
             return Ok(None);
         }
         let progress = |progress: crate::index::BuildProgress| {
@@ -164,7 +161,7 @@ impl Database {
         }))
     }
 
-    /// Whether a graph should be built, as far as that can be told without loading the vectors.
+    /// Whether a graph should be built, which is told without loading the vectors.
     fn graph_is_due(&self, policy: GraphPolicy) -> Result<bool, Error> {
         Ok(match (self.graph()?, policy) {
             (GraphState::Absent, GraphPolicy::Always) | (GraphState::Unusable(_), _) => true,

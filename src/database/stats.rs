@@ -28,7 +28,7 @@ pub struct Stats {
     pub image_bytes: u64,
     /// Images labelled by the user.
     pub labelled: u64,
-    /// Images labelled by the forest.
+    /// Images labelled by the trained classifier.
     pub predicted: u64,
     /// Images on which somebody has looked for objects.
     pub images_searched_for_objects: u64,

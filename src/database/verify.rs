@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Database, GraphState, Loaded};
 use crate::error::Error;
-use crate::index::{self, IndexError, Neighbor, NodeFilter, VectorIndex};
+use crate::index::{self, IndexError, Neighbor, VectorIndex};
 use crate::query::{Corpus, Sharers, StoredGraph};
 use crate::store::Counts;
 
@@ -46,8 +46,7 @@ impl Database {
         self.check_references(&mut problems)?;
         self.check_objects(&mut problems)?;
         let (loaded, graph) = (self.loaded()?, self.graph()?);
-        let served = graph.ready().map(|graph| Served { graph, corpus: &loaded.corpus });
-        let recall = measure(served.as_ref(), &loaded, queries)?;
+        let recall = measure(graph.ready().map(|graph| &**graph), &loaded, queries)?;
         if let GraphState::Ready(graph) = &graph
             && let Err(error) = graph.file().check_codes()
         {
@@ -113,39 +112,23 @@ impl Database {
     }
 }
 
-/// The graph that serves searches, in the nodes of a corpus.
-struct Served<'a> {
-    graph: &'a StoredGraph,
-    corpus: &'a Corpus,
-}
-
-impl VectorIndex for Served<'_> {
-    fn len(&self) -> usize {
-        self.corpus.vectors().len()
-    }
-
-    fn dimension(&self) -> usize {
-        self.corpus.vectors().dimension()
-    }
-
-    fn search(
-        &self,
-        query: &[f32],
-        k: usize,
-        _: Option<&NodeFilter>,
-    ) -> Result<Vec<Neighbor>, IndexError> {
-        let (found, _) = self.graph.nearest(query, k, None)?;
-        let neighbor = |(score, images): &Sharers| {
-            let row = images.iter().find_map(|id| self.corpus.row(*id))?;
-            Some(Neighbor { node: self.corpus.node(row), score: *score })
-        };
-        Ok(found.iter().filter_map(neighbor).collect())
-    }
+/// The nearest vectors by the graph that serves searches, in the nodes of a corpus.
+fn nearest_served(
+    graph: &StoredGraph,
+    corpus: &Corpus,
+    query: &[f32],
+) -> Result<Vec<Neighbor>, IndexError> {
+    let (found, _) = graph.nearest(query, RECALL_K, None)?;
+    let neighbor = |(score, images): &Sharers| {
+        let row = images.iter().find_map(|id| corpus.row(*id))?;
+        Some(Neighbor { node: corpus.node(row), score: *score })
+    };
+    Ok(found.iter().filter_map(neighbor).collect())
 }
 
 /// Asks with vectors spread evenly over the set.
 fn measure(
-    served: Option<&Served<'_>>,
+    graph: Option<&StoredGraph>,
     loaded: &Loaded,
     queries: usize,
 ) -> Result<index::RecallReport, Error> {
@@ -153,9 +136,9 @@ fn measure(
     let count = queries.min(vectors.len());
     let sample: Vec<&[f32]> =
         (0..count).map(|query| vectors.row((query * vectors.len() / count) as u32)).collect();
-    let index: &dyn VectorIndex = match served {
-        Some(served) => served,
-        None => &loaded.exact,
+    let search = |query: &[f32]| match graph {
+        Some(graph) => nearest_served(graph, &loaded.corpus, query),
+        None => loaded.exact.search(query, RECALL_K, None),
     };
-    Ok(index::recall(index, &loaded.exact, &sample, RECALL_K)?)
+    Ok(index::recall(search, &loaded.exact, &sample, RECALL_K)?)
 }

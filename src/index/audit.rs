@@ -63,22 +63,22 @@ impl RecallReport {
     }
 }
 
-/// Measures what share of the `k` nearest of each query `index` finds, by asking `exact` too.
+/// Measures what share of the `k` nearest of each query `search` finds, by asking `exact` too.
 ///
 /// A neighbor counts as found if it is one of the true ones, or scores at least as high as the
-/// last of them: ties do not count against the index, nor do the last bits of a score. Costs one exact scan per query.
+/// last of them: ties do not count against the search, nor do the last bits of a score. Costs one
+/// exact scan per query.
 ///
 /// # Errors
 ///
-/// What [`VectorIndex::search`] gives for the first query that cannot be answered.
+/// What `search` gives for the first query that cannot be answered.
 pub fn recall(
-    index: &dyn VectorIndex,
+    search: impl Fn(&[f32]) -> Result<Vec<Neighbor>, IndexError> + Sync,
     exact: &dyn VectorIndex,
     queries: &[&[f32]],
     k: usize,
 ) -> Result<RecallReport, IndexError> {
-    let sample = Sample::new(exact, queries.to_vec(), k, None)?;
-    sample.recall(|query| index.search(query, k, None))
+    Sample::new(exact, queries.to_vec(), k, None)?.recall(search)
 }
 
 /// Queries with the true answers.

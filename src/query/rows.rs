@@ -22,7 +22,7 @@ pub struct Row {
     pub locations: Vec<Location>,
     /// The label of the user.
     pub label: Option<String>,
-    /// The label of the forest.
+    /// The label that the trained classifier gave.
     pub prediction: Option<Prediction>,
     /// The raw files of the same shot.
     pub raws: Vec<ImageId>,
@@ -31,7 +31,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The label that counts: the user's, else the forest's.
+    /// The label that counts: the user's, else the classifier's.
     pub fn effective_label(&self) -> Option<&str> {
         let predicted = || self.prediction.as_ref().map(|prediction| prediction.label.as_str());
         self.label.as_deref().or_else(predicted)

@@ -110,7 +110,8 @@ fn walk_finds_what_the_scan_finds() {
     assert!(hits >= 1960, "{hits} of 2000");
     assert!(graph.recall().recall() >= 0.99, "the promise of `ef`");
     let queries: Vec<&[f32]> = queries.iter().map(Vec::as_slice).collect();
-    let report = recall(&graph.graph, &graph.exact, &queries, 10).expect("a report");
+    let report = recall(|query| graph.graph.search(query, 10, None), &graph.exact, &queries, 10)
+        .expect("a report");
     assert_eq!((report.queries, report.wanted), (200, 2000));
     assert!(report.hits >= 1800, "{report:?} with ef {}", graph.ef());
 }
