@@ -4,6 +4,7 @@ mod m0001_initial;
 mod m0002_position;
 mod m0003_objects;
 mod m0004_segments;
+mod m0005_fingerprints;
 
 use crate::store::{StoreError, Writer};
 
@@ -24,6 +25,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     m0002_position::MIGRATION,
     m0003_objects::MIGRATION,
     m0004_segments::MIGRATION,
+    m0005_fingerprints::MIGRATION,
 ];
 
 #[cfg(test)]

@@ -13,17 +13,22 @@ use crate::record::{ContentHash, ImageId, Location, LocationState, SpaceId};
 use crate::store::Store;
 use crate::vector::Embedding;
 
+mod derived;
+mod duplicates;
 mod evaluation;
 mod garbage;
 mod graph;
 mod labels;
+mod map;
 mod objects;
+mod oddities;
 mod roots;
 mod search;
 mod spaces;
 mod stats;
 mod verify;
 
+pub use duplicates::DuplicateSearch;
 pub use garbage::Garbage;
 use graph::GraphState;
 pub use graph::{GRAPH_FROM, GraphPolicy, GraphReport};
@@ -198,7 +203,11 @@ impl Database {
     pub fn cluster(&self, filter: &Filter, method: Method, seed: u64) -> Result<Clusters, Error> {
         let loaded = self.loaded()?;
         let names = self.encoder.class_names();
-        Ok(query::cluster(&loaded.corpus, filter, method, seed, names)?)
+        let mut found = query::cluster(&loaded.corpus, filter, method, seed, names)?;
+        for cluster in found.clusters.iter_mut().filter(|cluster| cluster.name.is_none()) {
+            cluster.name = self.common_object(cluster)?;
+        }
+        Ok(found)
     }
 
     /// The images that pass a filter, ordered by number; of a raw file and the image that was

@@ -43,7 +43,8 @@ mod database;
 mod error;
 
 pub use database::{
-    Database, GRAPH_FROM, Garbage, GraphPolicy, GraphReport, ImageRow, Root, Stats, VerifyReport,
+    Database, DuplicateSearch, GRAPH_FROM, Garbage, GraphPolicy, GraphReport, ImageRow, Root,
+    Stats, VerifyReport,
 };
 pub use error::Error;
 pub use ingest::{
@@ -51,6 +52,7 @@ pub use ingest::{
     Wake, WalkOptions, WatchError,
 };
 pub use query::{
-    Cluster, ClusterMember, Clusters, Comparison, Filter, Guess, Hit, LabelCount, Method, Search,
-    Suspect, TrainReport,
+    Cluster, ClusterMember, Clusters, Comparison, Duplicate, DuplicateGroup, Duplicates,
+    EditCalibration, Filter, Guess, Hit, KeepRules, LabelCount, Method, Pair, Search, Suspect,
+    Tier, TrainReport,
 };

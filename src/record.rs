@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 mod detection;
+mod fingerprint;
 mod position;
 
 pub use detection::{BoundingBox, Detection};
+pub use fingerprint::{Fingerprint, Quality};
 pub use position::Position;
 
 /// The number of an image in one database, given in the order of arrival from 1.

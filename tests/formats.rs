@@ -109,3 +109,15 @@ fn embed_anew(folder: &Path, version: u32, ask: &impl Fn(&[&str]) -> Vec<serde_j
 fn precision(version: u32) -> &'static str {
     if version < 2 { "f32" } else { "int8" }
 }
+
+#[test]
+fn fingerprints_and_decisions_are_kept_from_version_5_on() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_folder(&fixtures().join("v005"), &folder.path().join(".lookalike"));
+    copy_folder(&common::photos().join("tools"), &folder.path().join("tools"));
+    let output = lookalike(folder.path()).args(["issues", "--json"]).output().unwrap();
+    assert!(!stderr(&output).contains("could not be judged"), "{}", stderr(&output));
+    let store = lookalike::store::Store::open(&folder.path().join(".lookalike")).unwrap();
+    assert_eq!(store.fingerprints().map(Result::unwrap).count(), 4);
+    assert_eq!(store.distinct().map(Result::unwrap).count(), 1);
+}

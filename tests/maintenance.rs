@@ -128,7 +128,7 @@ fn a_process_that_has_the_database_makes_the_backup_that_another_asks_for() {
     let mut writes = 0;
     while asking.try_wait().unwrap().is_none() {
         let label = Some(format!("label {writes}"));
-        store.label(&[lookalike::store::LabelEntry { image: hash, label }]).unwrap();
+        store.decide(&[label_of(hash, label)]).unwrap();
         writes += 1;
         std::thread::sleep(std::time::Duration::from_millis(50));
         assert!(writes < 2000, "nobody made the backup");
@@ -143,7 +143,7 @@ fn a_process_that_has_the_database_makes_the_backup_that_another_asks_for() {
     // A holder that ends leaves the lock to who waits for it.
     let asking = backup("later", "600");
     std::thread::sleep(std::time::Duration::from_secs(7));
-    store.label(&[lookalike::store::LabelEntry { image: hash, label: None }]).unwrap();
+    store.decide(&[label_of(hash, None)]).unwrap();
     drop(store);
     assert_eq!(asking.wait_with_output().unwrap().status.code(), Some(0));
     assert_eq!(run_ok(folder.path(), &["list", "--json", "--db", "later"]).lines().count(), 4);
@@ -163,4 +163,11 @@ fn a_backup_can_be_made_while_the_database_is_in_use() {
     let copy = lookalike::store::Store::open(&target).unwrap();
     assert_eq!(copy.images().count(), 4);
     assert_eq!(copy.labels().count(), 1);
+}
+
+fn label_of(
+    image: lookalike::record::ContentHash,
+    label: Option<String>,
+) -> lookalike::store::JournalEntry {
+    lookalike::store::JournalEntry::Label(lookalike::store::LabelEntry { image, label })
 }

@@ -1,11 +1,14 @@
 //! What can be typed: flags and subcommands, nothing resolved yet.
 
 mod cluster;
+mod duplicates;
 mod eval;
 mod label;
 mod maintenance;
+mod map;
 mod networks;
 mod objects;
+mod oddities;
 
 use std::path::PathBuf;
 
@@ -15,13 +18,16 @@ use lookalike::query::{Moment, Near};
 use lookalike::record::{BoundingBox, Position};
 
 pub(super) use cluster::{ClusterArgs, ClusterMethod};
+pub(super) use duplicates::{DupesArgs, LeakArgs};
 pub(super) use eval::{EvalArgs, EvalCommand, EvalCompareArgs};
 pub(super) use label::LabelCommand;
 pub(super) use maintenance::{
     BackupArgs, ExportArgs, ExportKind, GcArgs, ImportArgs, RestoreArgs, RootsArgs, VerifyArgs,
 };
+pub(super) use map::MapArgs;
 pub(super) use networks::{ModelsArgs, ModelsCommand, NetworkArgs};
 pub(super) use objects::{DetectArgs, DetectorArgs, EvalDetectionArgs, ObjectsArgs};
+pub(super) use oddities::{IssuesArgs, OutliersArgs};
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -63,6 +69,16 @@ pub(super) enum Command {
     Search(SearchArgs),
     /// Group the images that belong together
     Cluster(ClusterArgs),
+    /// Find images that are the same picture, and say which to keep
+    Dupes(DupesArgs),
+    /// Find pictures that a test set shares with a training set
+    Leak(LeakArgs),
+    /// Lay the collection out in the plane, images that are alike close together
+    Map(MapArgs),
+    /// List the images that are unlike all others
+    Outliers(OutliersArgs),
+    /// List images that are blurry, dark, blank or of an odd size
+    Issues(IssuesArgs),
     /// Name images by hand, and let a classifier name the rest
     #[command(subcommand)]
     Label(LabelCommand),
@@ -217,6 +233,12 @@ pub(super) struct SearchArgs {
     /// Scan exactly even if there is a graph
     #[arg(long)]
     pub(super) exact: bool,
+    /// Say of each hit how many images of the collection would score as high by chance
+    #[arg(long)]
+    pub(super) chance: bool,
+    /// Leave out hits from where one image would score as high by chance
+    #[arg(long)]
+    pub(super) auto: bool,
     /// Print paths only
     #[arg(long, short = 'f', conflicts_with = "json")]
     pub(super) files_only: bool,

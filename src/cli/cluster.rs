@@ -45,6 +45,7 @@ pub(super) fn run(
     let filter = session::filter(&database, &args.filter)?;
     let method = match args.method {
         ClusterMethod::Kmeans => Method::KMeans { k: args.k },
+        ClusterMethod::Hdbscan => Method::Hdbscan { min_cluster_size: args.min_cluster_size },
         ClusterMethod::Dbscan => Method::Dbscan { eps: args.eps, min_points: args.min_points },
     };
     if let Some(target) = args.html.as_ref().filter(|target| target.exists()) {
@@ -93,6 +94,9 @@ impl Paths {
 pub(super) fn described(method: Method) -> String {
     match method {
         Method::KMeans { k } => format!("k-means, k {}", k.unwrap_or_default()),
+        Method::Hdbscan { min_cluster_size } => {
+            format!("HDBSCAN, min-cluster-size {}", min_cluster_size.unwrap_or_default())
+        }
         Method::Dbscan { eps, min_points } => format!(
             "DBSCAN, eps {:.3}, min-points {}",
             eps.unwrap_or_default(),

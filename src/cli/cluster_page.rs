@@ -201,7 +201,7 @@ fn curve(points: &[(usize, f32)]) -> String {
 }
 
 /// Text as HTML: file names and labels come from anywhere.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -8,6 +8,8 @@ mod cluster;
 mod cluster_page;
 mod compact;
 mod detect;
+mod discard;
+mod dupes;
 mod eval;
 mod eval_compare;
 mod eval_detection;
@@ -20,9 +22,11 @@ mod label;
 mod label_learn;
 mod list;
 mod locate;
+mod map;
 mod models;
 mod networks;
 mod objects;
+mod oddities;
 mod output;
 mod progress;
 mod roots;
@@ -77,6 +81,11 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Watch(args) => watch::run(global, &args, output),
         Command::Search(args) => search::run(global, &args, output),
         Command::Cluster(args) => cluster::run(global, &args, output),
+        Command::Dupes(args) => dupes::run(global, &args, output),
+        Command::Leak(args) => dupes::leak(global, &args, output),
+        Command::Outliers(args) => oddities::outliers(global, &args, output),
+        Command::Issues(args) => oddities::issues(global, &args, output),
+        Command::Map(args) => map::run(global, &args, output),
         Command::Label(command) => label::run(global, &command, output),
         Command::Classify(args) => classify::classify(&args, output),
         Command::Detect(args) => detect::run(&args, output),

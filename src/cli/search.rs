@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use lookalike::imaging::DecodeLimits;
+use lookalike::learn::Chance;
 use lookalike::objects;
 use lookalike::query::embed_file;
 use lookalike::record::{BoundingBox, ContentHash, ImageId};
@@ -29,6 +30,8 @@ struct HitLine {
     copies: Vec<String>,
     raw: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by_chance: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<ObjectLine>,
 }
 
@@ -52,12 +55,16 @@ pub(super) fn run(
         search.exact = recall > database.recall_built_for()?;
     }
     search.filter.under = search.filter.under.or(scope.map(|folder| database.locate(&folder)));
+    let by_chance = by_chance(&database, args)?;
+    if let Some(chance) = by_chance.as_ref().filter(|_| args.auto) {
+        search.score_min = search.score_min.max(chance.score_min());
+    }
     let hits = match (&args.image, args.id) {
         (Some(image), _) => search_file(&database, image, args, search)?,
         (None, Some(id)) => search_stored(&database, ImageId(id), args, search)?,
         (None, None) => bail!("give an image to search for"),
     };
-    print(&database, &hits, args.files_only, output)?;
+    print(&database, &hits, args.files_only, by_chance.as_ref(), output)?;
     if let (Some(target), Some(hit)) = (&args.explain, hits.first()) {
         explain::write(&database, args, hit, target)?;
     }
@@ -66,6 +73,37 @@ pub(super) fn run(
         return Ok(Outcome::Nothing);
     }
     Ok(Outcome::Done)
+}
+
+/// What scores are worth in a collection.
+struct ByChance {
+    chance: Chance,
+    images: f64,
+}
+
+impl ByChance {
+    /// Images that would score as high if nothing in the collection were like the query.
+    fn expected(&self, score: f32) -> f64 {
+        self.images * self.chance.of_score(score)
+    }
+
+    /// The score that one image would reach by chance.
+    fn score_min(&self) -> f32 {
+        self.chance.score_of(1.0 / self.images)
+    }
+}
+
+fn by_chance(database: &Database, args: &SearchArgs) -> anyhow::Result<Option<ByChance>> {
+    if !args.chance && !args.auto {
+        return Ok(None);
+    }
+    // Chance is known of whole images.
+    let of_objects = Part::of(args).is_some() && args.over == Over::Objects;
+    ensure!(!of_objects, "--chance and --auto are for whole images: give --over images too");
+    let Some(chance) = database.chance()? else {
+        bail!("too few images to tell likeness from chance: at least 30 are needed");
+    };
+    Ok(Some(ByChance { chance, images: database.image_count() as f64 }))
 }
 
 /// Opens the database to search, indexing the folder of `--in` first.
@@ -183,6 +221,7 @@ fn print(
     database: &Database,
     hits: &[Hit],
     files_only: bool,
+    by_chance: Option<&ByChance>,
     output: &Output,
 ) -> anyhow::Result<()> {
     let rank_width = hits.len().to_string().len();
@@ -202,10 +241,12 @@ fn print(
             .object
             .as_ref()
             .map(|object| ObjectLine::of(object.number.into(), &object.detection, &class_names));
+        let expected = by_chance.map(|chance| chance.expected(hit.score));
         if output.json {
             output.object(&HitLine {
                 rank,
                 score: hit.score,
+                by_chance: expected,
                 path: path_text(&path),
                 file,
                 id: hit.id,
@@ -230,8 +271,9 @@ fn print(
             let raws = with_raws(&raws);
             let path = shown(&path);
             let object = matched.map_or(String::new(), |object| format!("  [{}]", object.text()));
+            let chance = expected.map_or(String::new(), |images| format!("  {images:>8.3}"));
             let line = format!(
-                "{rank:>rank_width$}  {:.4}  {path}{object}{copies}{raws}{mark}",
+                "{rank:>rank_width$}  {:.4}{chance}  {path}{object}{copies}{raws}{mark}",
                 hit.score
             );
             output.line(line)?;

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::learn::ClassifierKind;
 use crate::query::{self, Comparison, Guess, LabelCount, Suspect, TrainReport};
 use crate::record::ImageId;
-use crate::store::LabelEntry;
+use crate::store::{JournalEntry, LabelEntry};
 
 impl Database {
     /// Gives images a label, or takes it away, durably.
@@ -17,10 +17,10 @@ impl Database {
         for &id in images {
             let record = self.store.image(id)?.ok_or(Error::UnknownImage { id })?;
             let label = label.map(str::to_owned);
-            entries.push(LabelEntry { image: record.hash, label });
+            entries.push(JournalEntry::Label(LabelEntry { image: record.hash, label }));
         }
         self.forget_loaded();
-        Ok(self.store.label(&entries)?)
+        Ok(self.store.decide(&entries)?)
     }
 
     /// The labels of the user with their numbers of indexed images, ordered by name.

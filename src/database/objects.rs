@@ -7,8 +7,8 @@ use super::Database;
 use crate::error::Error;
 use crate::inference::{COCO_CLASSES, Detector};
 use crate::objects;
-use crate::query::{self, ClassCount, Filter, Has, Hit, Objects, Search};
-use crate::record::{Detection, ImageId, Space, SpaceId};
+use crate::query::{self, ClassCount, Cluster, Filter, Has, Hit, Objects, Search};
+use crate::record::{ClassId, Detection, ImageId, Space, SpaceId};
 use crate::store::ObjectNumber;
 use crate::vector::Embedding;
 
@@ -120,6 +120,20 @@ impl Database {
             // All detectors that are part of the library know these.
             None => COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
         }
+    }
+
+    /// The class of objects that are on at least half of the images of a cluster.
+    pub(super) fn common_object(&self, cluster: &Cluster) -> Result<Option<String>, Error> {
+        let mut images_with: BTreeMap<ClassId, usize> = BTreeMap::new();
+        for member in &cluster.members {
+            let found = self.objects_on(member.id)?.unwrap_or_default();
+            let classes: BTreeSet<ClassId> = found.iter().map(|object| object.class).collect();
+            classes.into_iter().for_each(|class| *images_with.entry(class).or_default() += 1);
+        }
+        let most = images_with.into_iter().max_by_key(|(_, images)| *images);
+        let class = most.filter(|(_, images)| images * 2 >= cluster.members.len());
+        let names = self.object_class_names();
+        Ok(class.and_then(|(class, _)| names.get(usize::from(class.0)).cloned()))
     }
 
     /// How many objects were found on how many images, for the space that queries are about.

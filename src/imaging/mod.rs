@@ -3,11 +3,15 @@
 //! Pure functions over bytes: no files, no clocks, no threads. A file that cannot be read is an
 //! [`ImagingError`] that says why, never a panic.
 
+mod alignment;
+mod collage;
 mod colour;
 mod decode;
 mod draw;
+mod edits;
 mod error;
 mod exif;
+mod fingerprint;
 mod flatten;
 mod foreign;
 mod format;
@@ -25,10 +29,14 @@ mod sample;
 mod thumbnail;
 mod tiff;
 
+pub use alignment::{Alignment, Prepared, Turn, align, align_whole};
+pub use collage::Collage;
 pub use decode::{DecodedImage, ImageHeader, decode, decode_at_least, probe};
 pub use draw::{beside, draw_box, draw_heat, encode_png};
+pub use edits::Edit;
 pub use error::ImagingError;
 pub use exif::{CaptureTime, ExifSummary, read_exif};
+pub use fingerprint::fingerprint;
 pub use format::{ImageFormat, is_image_start};
 pub use limits::DecodeLimits;
 pub use orient::orient;

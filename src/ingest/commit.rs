@@ -155,6 +155,7 @@ impl Step<'_, '_> {
         // The same content at a place that came earlier in this run.
         if let Some(id) = known
             && self.writer.has_embedding(space, id)?
+            && self.writer.has_fingerprint(id)?
             && match self.target.detector {
                 Some((_, objects)) => self.writer.has_detections(objects, id)?,
                 None => true,
@@ -164,15 +165,20 @@ impl Step<'_, '_> {
             return Ok(id);
         }
         let id = match known {
-            Some(id) if self.target.beside => id,
+            Some(id) if self.target.beside || image.embedding.is_none() => id,
             _ => self.writer.put_image(&image.record)?,
         };
-        self.writer.put_embedding(space, id, &image.embedding)?;
+        if let Some(embedding) = &image.embedding {
+            self.writer.put_embedding(space, id, embedding)?;
+            self.report.embedded += 1;
+        }
+        if let Some(fingerprint) = &image.fingerprint {
+            self.writer.put_fingerprint(id, fingerprint)?;
+        }
         if let (Some((_, space)), Some(found)) = (self.target.detector, &image.objects) {
             self.writer.put_objects(space, id, &found.detections, &found.embeddings)?;
             self.report.objects += found.detections.len() as u64;
         }
-        self.report.embedded += 1;
         match (known, before) {
             // An image that had no embedding in this space yet.
             (Some(id), before) => self.count_known(id, location, before.as_ref()),

@@ -53,11 +53,33 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// Whether all is known of an image that this run would find out.
     fn is_complete(&self, id: ImageId) -> Result<bool, StoreError> {
-        let searched = match self.detector {
-            Some((_, space)) => self.store.has_detections(space, id)?,
-            None => true,
-        };
-        Ok(searched && self.store.has_embedding(self.space, id)?)
+        Ok(self.lacks(id)?.is_none())
+    }
+
+    /// What this run has to find out of an image that the store knows.
+    fn lacks(&self, id: ImageId) -> Result<Lacking, StoreError> {
+        Ok(Lacking {
+            embedding: !self.store.has_embedding(self.space, id)?,
+            fingerprint: !self.store.has_fingerprint(id)?,
+            objects: match self.detector {
+                Some((_, space)) => !self.store.has_detections(space, id)?,
+                None => false,
+            },
+        })
+    }
+}
+
+/// What is not known yet of an image.
+#[derive(Clone, Copy, Debug)]
+struct Lacking {
+    embedding: bool,
+    fingerprint: bool,
+    objects: bool,
+}
+
+impl Lacking {
+    fn is_none(self) -> bool {
+        !(self.embedding || self.fingerprint || self.objects)
     }
 }
 

@@ -10,11 +10,11 @@ use super::large::{Large, Turn};
 use super::permits::Permits;
 use super::pipeline::Job;
 use super::read::{OpenedFile, ReadFile};
-use super::{IndexOptions, Target};
+use super::{IndexOptions, Lacking, Target};
 use crate::imaging;
 use crate::inference::top_classes;
 use crate::objects::{self, FoundObjects};
-use crate::record::{ContentHash, FileStamp, ImageId, ImageRecord, Location};
+use crate::record::{ContentHash, FileStamp, Fingerprint, ImageId, ImageRecord, Location};
 use crate::store::StoreError;
 use crate::vector::Embedding;
 
@@ -51,11 +51,13 @@ pub(super) enum Outcome {
 /// An image that the store does not know, made once for all files that hold it.
 pub(super) type SharedImage = Arc<OnceLock<Result<NewImage, String>>>;
 
-/// A decoded and embedded image.
+/// What was found out of an image: all of it, or what the store lacked.
 #[derive(Debug)]
 pub(super) struct NewImage {
+    /// Without classes when the image was not embedded; the store has its record then.
     pub(super) record: ImageRecord,
-    pub(super) embedding: Embedding,
+    pub(super) embedding: Option<Embedding>,
+    pub(super) fingerprint: Option<Fingerprint>,
     /// What lies on it, if that was looked for.
     pub(super) objects: Option<FoundObjects>,
 }
@@ -148,15 +150,17 @@ impl<'a> Workshop<'a> {
     }
 
     fn outcome(&self, read: ReadFile) -> Result<Outcome, StoreError> {
-        if let Some(id) = self.target.store.image_id(&read.hash)?
-            && self.target.is_complete(id)?
-        {
-            return Ok(Outcome::Known(id));
+        let mut lacking = Lacking { embedding: true, fingerprint: true, objects: true };
+        if let Some(id) = self.target.store.image_id(&read.hash)? {
+            lacking = self.target.lacks(id)?;
+            if lacking.is_none() {
+                return Ok(Outcome::Known(id));
+            }
         }
         let (image, is_mine) = self.claim(read.hash);
         if is_mine {
             let _core = self.cores.take(1);
-            let made = self.make(&read.bytes, read.hash);
+            let made = self.make(&read.bytes, read.hash, lacking);
             image.get_or_init(|| made);
         }
         Ok(Outcome::New(image))
@@ -175,25 +179,30 @@ impl<'a> Workshop<'a> {
         (image, true)
     }
 
-    fn make(&self, bytes: &[u8], hash: ContentHash) -> Result<NewImage, String> {
+    fn make(&self, bytes: &[u8], hash: ContentHash, lacking: Lacking) -> Result<NewImage, String> {
         let side = self.target.encoder.input_side_px();
         let side_min_px = imaging::side_needed_px(side);
         let mut image = imaging::decode_at_least(bytes, &self.options.limits, side_min_px)
             .map_err(|error| reason(&error))?;
-        let input = imaging::squash(&image.pixels, side);
+        let input = lacking.embedding.then(|| imaging::squash(&image.pixels, side));
+        let fingerprint = lacking.fingerprint.then(|| imaging::fingerprint(&image.pixels));
         let mut objects = None;
-        if let Some((detector, _)) = self.target.detector {
+        if let Some((detector, _)) = self.target.detector.filter(|_| lacking.objects) {
             image = objects::decode(bytes, &self.options.limits, detector, Some(image))
                 .map_err(|error| reason(&error))?;
             let found = objects::find(&image, detector, self.target.encoder);
             objects = Some(found.map_err(|error| reason(&error))?);
         }
         drop(image.pixels);
-        let encoded = self.target.encoder.embed_and_classify(&[input]);
-        let (embedding, probabilities) = encoded
-            .map_err(|error| reason(&error))?
-            .pop()
-            .expect("an encoder gives one result for each input");
+        let mut embedding = None;
+        let mut classes = Vec::new();
+        if let Some(input) = input {
+            let encoded = self.target.encoder.embed_and_classify(&[input]);
+            for (found, probabilities) in encoded.map_err(|error| reason(&error))? {
+                embedding = Some(found);
+                classes = top_classes(&probabilities, CLASSES_KEPT);
+            }
+        }
         let record = ImageRecord {
             hash,
             width_px: image.width_px,
@@ -204,9 +213,9 @@ impl<'a> Workshop<'a> {
             captured_at: image.exif.captured_at.map(|time| time.to_string()),
             camera: camera(image.exif.camera_make, image.exif.camera_model),
             position: image.exif.position,
-            classes: top_classes(&probabilities, CLASSES_KEPT),
+            classes,
         };
-        Ok(NewImage { record, embedding, objects })
+        Ok(NewImage { record, embedding, fingerprint, objects })
     }
 }
 

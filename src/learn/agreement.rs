@@ -11,7 +11,7 @@ use super::matrix::{blocks, check_length, check_rows, sample_rows};
 const SAMPLE_ROWS: usize = 4096;
 
 /// How far two spaces agree.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Agreement {
     /// Rows that were compared.
     pub images: usize,
@@ -22,7 +22,14 @@ pub struct Agreement {
     pub neighbor_overlap: f64,
     /// How many neighbors of each row.
     pub neighbors: usize,
+    /// Pairs of rows by their cosines: those of the left space fall into [`JOINT_BINS`] rows and those
+    /// of the right one into as many columns, from -1 to 1.
+    #[serde(skip)]
+    pub joint: Vec<u32>,
 }
+
+/// Steps of the cosine in [`Agreement::joint`].
+pub const JOINT_BINS: usize = 128;
 
 /// Compares the similarities of the same rows in two spaces, whose dimensions may differ.
 ///
@@ -45,31 +52,42 @@ pub fn agreement(
     let sample = sample_rows(left.nrows(), SAMPLE_ROWS, seed);
     let (left, right) = (left.select(Axis(0), &sample), right.select(Axis(0), &sample));
     let neighbors = neighbors.min(sample.len().saturating_sub(1));
-    let sums: Vec<(Moments, usize)> = blocks(sample.len())
+    let sums: Vec<(Moments, usize, Vec<u32>)> = blocks(sample.len())
         .map(|block| {
             let cosines =
                 [&left, &right].map(|rows| rows.slice(s![block.clone(), ..]).dot(&rows.t()));
             let (mut moments, mut shared) = (Moments::default(), 0);
+            let mut joint = vec![0_u32; JOINT_BINS * JOINT_BINS];
             for (row, at) in block.zip(0..) {
                 let [a, b] = [&cosines[0], &cosines[1]].map(|cosines| cosines.row(at));
                 for other in row + 1..sample.len() {
                     moments.add(f64::from(a[other]), f64::from(b[other]));
+                    joint[bin(a[other]) * JOINT_BINS + bin(b[other])] += 1;
                 }
                 let [a, b] = [a, b].map(|cosines| nearest(row, cosines, neighbors));
                 shared += a.iter().filter(|other| b.contains(other)).count();
             }
-            (moments, shared)
+            (moments, shared, joint)
         })
         .collect();
     let mut moments = Moments::default();
-    sums.iter().for_each(|(part, _)| moments.merge(part));
-    let shared: usize = sums.iter().map(|(_, shared)| shared).sum();
+    let mut joint = vec![0; JOINT_BINS * JOINT_BINS];
+    for (part, _, counts) in &sums {
+        moments.merge(part);
+        joint.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+    }
+    let shared: usize = sums.iter().map(|(_, shared, _)| shared).sum();
     Ok(Agreement {
         images: sample.len(),
         correlation: moments.correlation(),
         neighbor_overlap: shared as f64 / (neighbors * sample.len()).max(1) as f64,
         neighbors,
+        joint,
     })
+}
+
+fn bin(cosine: f32) -> usize {
+    (((cosine + 1.0) / 2.0 * JOINT_BINS as f32) as usize).min(JOINT_BINS - 1)
 }
 
 /// The nearest other rows.
@@ -134,6 +152,9 @@ mod tests {
         assert!(same.correlation.unwrap() > 0.9999, "{same:?}");
         assert!(same.neighbor_overlap > 0.99, "{same:?}");
         assert_eq!((same.images, same.neighbors), (320, 10));
+        assert_eq!(same.joint.iter().sum::<u32>(), 320 * 319 / 2);
+        let is_diagonal = |at: usize| (at / JOINT_BINS).abs_diff(at % JOINT_BINS) <= 1;
+        assert!(same.joint.iter().enumerate().all(|(at, n)| *n == 0 || is_diagonal(at)));
         let other = agreement(rows.view(), random_rows(320, 9, 5).view(), 10, 0).unwrap();
         assert!(other.correlation.unwrap().abs() < 0.05, "{other:?}");
         assert!(other.neighbor_overlap < 0.1, "{other:?}");

@@ -70,6 +70,28 @@ pub enum LearnError {
         /// Most pairs that are kept.
         pairs_max: usize,
     },
+    /// The smallest size of a cluster of HDBSCAN is out of range.
+    #[error("expected a smallest cluster of 2 to {max} rows, found {found}")]
+    ClusterSize {
+        /// Number of rows.
+        max: usize,
+        /// Size asked for.
+        found: usize,
+    },
+    /// A method compares all rows with all, and these are too many.
+    #[error("expected at most {max} rows, found {found}: k-means and DBSCAN take more")]
+    TooManyRows {
+        /// Most rows that are taken.
+        max: usize,
+        /// Rows found.
+        found: usize,
+    },
+    /// HDBSCAN gave up.
+    #[error("HDBSCAN failed: {reason}")]
+    Hdbscan {
+        /// What it said.
+        reason: String,
+    },
     /// A list of members is empty.
     #[error("expected at least one member, found none")]
     NoMembers,

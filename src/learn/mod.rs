@@ -4,6 +4,7 @@
 mod agreement;
 mod bins;
 mod calibration;
+mod chance;
 mod choose_eps;
 mod choose_k;
 mod classifier;
@@ -15,12 +16,14 @@ mod forest;
 #[cfg(test)]
 mod golden;
 mod growth;
+mod hdbscan;
 mod kmeans;
 mod lloyd;
 mod logistic;
 mod matrix;
 #[cfg(test)]
 mod planted;
+mod projection;
 mod quantised;
 mod radius;
 mod retrieval;
@@ -29,8 +32,9 @@ mod selection;
 mod tree;
 mod voters;
 
-pub use agreement::{Agreement, agreement};
+pub use agreement::{Agreement, JOINT_BINS, agreement};
 pub use calibration::{Calibration, Judged, ReliabilityBin, calibration_error, reliability};
+pub use chance::Chance;
 pub use choose_eps::{EpsChoice, MIN_POINTS_DEFAULT, choose_eps};
 pub use choose_k::{KChoice, choose_k};
 pub use classifier::{Classifier, ClassifierKind};
@@ -39,6 +43,8 @@ pub use crossval::{CrossValidation, cross_validate, folds, greatest};
 pub use dbscan::dbscan;
 pub use error::{LearnError, Result};
 pub use forest::{Forest, ForestParams, Prediction};
+pub use hdbscan::{MIN_CLUSTER_SIZE_DEFAULT, hdbscan};
 pub use kmeans::kmeans;
+pub use projection::{RowNeighbors, TSNE_NEIGHBORS, pca, tsne};
 pub use retrieval::{Retrieval, retrieval};
 pub use selection::select;

@@ -30,6 +30,11 @@ pub enum Method {
         /// Images within the radius, itself included, that make an image a core.
         min_points: Option<usize>,
     },
+    /// HDBSCAN: clusters of different density; images in thin places belong to none.
+    Hdbscan {
+        /// Images that make a cluster; 5 when absent.
+        min_cluster_size: Option<usize>,
+    },
 }
 
 /// The result of a clustering.
@@ -51,7 +56,8 @@ pub struct Clusters {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cluster {
     /// What most of it is: a label that half of the images have, else the class that the network
-    /// finds most probable, if that has a mean probability of 0.1. Absent where there is neither.
+    /// finds most probable, if that has a mean probability of 0.1; by
+    /// [`Database::cluster`](crate::Database::cluster) else the object that is on half of them.
     pub name: Option<String>,
     /// The image closest to all others.
     pub medoid: ImageId,
@@ -139,6 +145,11 @@ fn run(
             };
             let used = Method::Dbscan { eps: Some(eps), min_points: Some(min_points) };
             (used, Vec::new(), learn::dbscan(matrix, eps, min_points)?)
+        }
+        Method::Hdbscan { min_cluster_size } => {
+            let size = min_cluster_size.unwrap_or(learn::MIN_CLUSTER_SIZE_DEFAULT);
+            let used = Method::Hdbscan { min_cluster_size: Some(size) };
+            (used, Vec::new(), learn::hdbscan(matrix, size)?)
         }
     })
 }

@@ -7,6 +7,7 @@
 mod capture;
 mod clusters;
 mod corpus;
+mod duplicates;
 mod error;
 mod evaluation;
 mod examples;
@@ -16,8 +17,10 @@ mod has;
 mod images;
 mod label_checks;
 mod labels;
+mod map;
 mod neighbors;
 mod objects;
+mod oddities;
 mod rows;
 mod shots;
 mod stored;
@@ -25,6 +28,10 @@ mod stored;
 pub use capture::{Capture, Moment, Near};
 pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
 pub use corpus::Corpus;
+pub use duplicates::{
+    Duplicate, DuplicateGroup, Duplicates, EditCalibration, EditRecall, KeepRules, NearestImages,
+    Pair, Pairs, Sample, Thresholds, Tier, find_pairs, group,
+};
 pub use error::QueryError;
 pub use evaluation::{compare_spaces, evaluate_retrieval};
 pub use filter::{Filter, list};
@@ -32,7 +39,9 @@ pub use given::{GivenError, classify_file, embed_file};
 pub use has::{Has, HasError};
 pub use label_checks::{Comparison, Suspect, compare_labels, review_labels, suspect_labels};
 pub use labels::{Guess, LabelCount, TrainReport, count_labels, predict_labels, train_labels};
+pub use map::{Layout, MapPoint, map};
 pub use neighbors::{Hit, MatchedObject, Search, search, search_graph};
 pub use objects::{ClassCount, Objects, search_objects};
+pub use oddities::{ImageIssue, Issue, Outlier, issues, outliers};
 pub use rows::{Row, Rows};
 pub use stored::{Passing, Sharers, StoredGraph};

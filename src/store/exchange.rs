@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::roots::WrittenPath;
-use crate::record::{ContentHash, Detection, FileStamp, ImageRecord, Prediction, Space, SpaceId};
+use crate::record::{
+    ContentHash, Detection, FileStamp, Fingerprint, ImageRecord, Prediction, Quality, Space,
+    SpaceId,
+};
 
 /// How the components of embeddings are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub(super) enum Line {
     Image(Box<ImageLine>),
     /// A file that could not be read.
     Failed { path: WrittenPath, reason: String, reader_version: u32, stamp: FileStamp },
+    /// Two images that the user said are not the same.
+    Distinct { not_same: [ContentHash; 2] },
     /// A label for content that is not here (any more).
     Label { image: ContentHash, label: String },
 }
@@ -52,9 +59,30 @@ pub(super) struct ImageLine {
     pub(super) label: Option<String>,
     pub(super) prediction: Option<Prediction>,
     pub(super) embeddings: Vec<EmbeddingLine>,
+    /// Absent in what older programs wrote: `index` finds it out again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<FingerprintLine>,
     /// One for each space of objects in which the image has been looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) objects: Vec<ObjectsLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FingerprintLine {
+    /// The levels of the small copy, as base64.
+    luma: String,
+    quality: Quality,
+}
+
+impl FingerprintLine {
+    pub(super) fn of(fingerprint: &Fingerprint) -> Self {
+        Self { luma: BASE64.encode(fingerprint.luma()), quality: fingerprint.quality }
+    }
+
+    /// `None` when it is none.
+    pub(super) fn read(&self) -> Option<Fingerprint> {
+        Fingerprint::new(BASE64.decode(&self.luma).ok()?, self.quality)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

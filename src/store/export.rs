@@ -7,8 +7,8 @@ use std::path::Path;
 use half::f16;
 
 use super::exchange::{
-    Components, EmbeddingLine, ExchangeReport, ExportFormat, ImageLine, Line, ObjectLine,
-    ObjectsLine, Place, array_path, lines_path,
+    Components, EmbeddingLine, ExchangeReport, ExportFormat, FingerprintLine, ImageLine, Line,
+    ObjectLine, ObjectsLine, Place, array_path, lines_path,
 };
 use super::keys;
 use super::npy::{self, Shape};
@@ -87,7 +87,9 @@ impl Store {
             report.labels += u64::from(label.is_some());
             report.images += 1;
             let (places, prediction) = (self.places(id)?, self.prediction(id)?);
-            let line = ImageLine { image, places, label, prediction, embeddings, objects };
+            let fingerprint = self.fingerprint(id)?.as_ref().map(FingerprintLine::of);
+            let line =
+                ImageLine { image, places, label, prediction, embeddings, objects, fingerprint };
             out.line(&Line::Image(Box::new(line)))?;
             on_image(report.images, images);
         }
@@ -101,7 +103,7 @@ impl Store {
         Ok(report)
     }
 
-    /// Files that could not be read, and labels of content that is not here.
+    /// Files that could not be read, labels of content that is not here, and decisions.
     fn export_rest(&self, out: &mut Lines<'_>) -> Result<u64, StoreError> {
         for entry in self.locations() {
             let (location, record) = entry?;
@@ -117,6 +119,9 @@ impl Store {
                 out.line(&Line::Label { image, label })?;
                 labels += 1;
             }
+        }
+        for entry in self.distinct() {
+            out.line(&Line::Distinct { not_same: entry? })?;
         }
         Ok(labels)
     }

@@ -9,7 +9,7 @@ use half::f16;
 
 use super::exchange::{Components, ExchangeReport, ImageLine, Line, array_path, lines_path};
 use super::npy::{self, Shape};
-use super::{LabelEntry, Store, StoreError, Writer};
+use super::{DistinctEntry, JournalEntry, LabelEntry, Store, StoreError, Writer};
 use crate::record::{LocationRecord, LocationState, Space, SpaceId};
 use crate::vector::Embedding;
 
@@ -95,16 +95,17 @@ impl Import<'_> {
     }
 
     fn store(&mut self, batch: Vec<(u64, Line)>) -> Result<(), StoreError> {
-        let mut labels = Vec::new();
+        let mut decisions = Vec::new();
         let store = self.store;
         store.write(|writer| {
             for (number, line) in batch {
-                self.store_line(writer, number, line, &mut labels)?;
+                self.store_line(writer, number, line, &mut decisions)?;
             }
             Ok::<(), StoreError>(())
         })?;
-        self.report.labels += labels.len() as u64;
-        if labels.is_empty() { Ok(()) } else { store.label(&labels) }
+        let is_label = |entry: &&JournalEntry| matches!(entry, JournalEntry::Label(_));
+        self.report.labels += decisions.iter().filter(is_label).count() as u64;
+        if decisions.is_empty() { Ok(()) } else { store.decide(&decisions) }
     }
 
     fn store_line(
@@ -112,17 +113,21 @@ impl Import<'_> {
         writer: &mut Writer<'_>,
         number: u64,
         line: Line,
-        labels: &mut Vec<LabelEntry>,
+        decisions: &mut Vec<JournalEntry>,
     ) -> Result<(), StoreError> {
         match line {
             Line::Space { number, space } => self.add_space(writer, number, space),
-            Line::Image(line) => self.store_image(writer, number, *line, labels),
+            Line::Image(line) => self.store_image(writer, number, *line, decisions),
             Line::Failed { path, reason, reader_version, stamp } => {
                 let state = LocationState::Failed { reason, reader_version };
                 writer.put_location(&path.into(), &LocationRecord { state, stamp })
             }
             Line::Label { image, label } => {
-                labels.push(LabelEntry { image, label: Some(label) });
+                decisions.push(JournalEntry::Label(LabelEntry { image, label: Some(label) }));
+                Ok(())
+            }
+            Line::Distinct { not_same } => {
+                decisions.push(JournalEntry::Distinct(DistinctEntry { not_same, holds: true }));
                 Ok(())
             }
         }
@@ -149,7 +154,7 @@ impl Import<'_> {
         writer: &mut Writer<'_>,
         number: u64,
         line: ImageLine,
-        labels: &mut Vec<LabelEntry>,
+        decisions: &mut Vec<JournalEntry>,
     ) -> Result<(), StoreError> {
         let id = writer.put_image(&line.image)?;
         for place in line.places {
@@ -159,9 +164,15 @@ impl Import<'_> {
             writer.put_location(&place.path.into(), &record)?;
         }
         if let Some(label) = line.label {
-            labels.push(LabelEntry { image: line.image.hash, label: Some(label) });
+            let (image, label) = (line.image.hash, Some(label));
+            decisions.push(JournalEntry::Label(LabelEntry { image, label }));
         }
         writer.put_prediction(id, line.prediction.as_ref())?;
+        if let Some(line) = line.fingerprint {
+            let found =
+                line.read().ok_or_else(|| self.refuse(number, "its fingerprint is damaged"))?;
+            writer.put_fingerprint(id, &found)?;
+        }
         for objects in line.objects {
             let (mut detections, mut embeddings) = (Vec::new(), Vec::new());
             for object in objects.found.into_iter().take(OBJECTS_MAX) {

@@ -1,4 +1,4 @@
-//! `journal/labels.jsonl`: a second copy of what the user said, which no program can recompute.
+//! `journal/labels.jsonl`: a second copy of what the user said (labels, and which images are not the same), which no program can recompute.
 //!
 //! One line for each entry: the CRC-32 of the entry's JSON in eight hexadecimal
 //! digits, a space, the JSON. A line is appended and synced before the store
@@ -15,6 +15,25 @@ use super::manifest::replace_file;
 use crate::record::ContentHash;
 
 /// One decision of the user. Images are named by content, which outlives every store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum JournalEntry {
+    /// A label.
+    Label(LabelEntry),
+    /// Whether two images are the same.
+    Distinct(DistinctEntry),
+}
+
+/// Two images that are not the same, whatever they look like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DistinctEntry {
+    /// The two, in either order.
+    pub not_same: [ContentHash; 2],
+    /// False when this was taken back.
+    pub holds: bool,
+}
+
+/// A label that the user gave, or took away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelEntry {
     /// The image.
@@ -33,7 +52,7 @@ pub(super) struct Journal {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Replay {
     /// The entries that pass their checksum, oldest first.
-    pub(super) entries: Vec<LabelEntry>,
+    pub(super) entries: Vec<JournalEntry>,
     /// Lines that do not.
     pub(super) damaged_lines: usize,
     /// Offset after the last whole line.
@@ -55,11 +74,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub(super) fn append(&self, entries: &[LabelEntry]) -> Result<u64, StoreError> {
+    pub(super) fn append(&self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
         self.try_append(entries).map_err(StoreError::io("write", &self.path))
     }
 
-    fn try_append(&self, entries: &[LabelEntry]) -> std::io::Result<u64> {
+    fn try_append(&self, entries: &[JournalEntry]) -> std::io::Result<u64> {
         let mut file = self.file()?;
         // A killed writer may have left half a line, which no reader took: it goes.
         let end = whole_lines(&mut file)?;
@@ -75,7 +94,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub(super) fn replace(&self, entries: &[LabelEntry]) -> Result<u64, StoreError> {
+    pub(super) fn replace(&self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
         let text = to_lines(entries).map_err(StoreError::io("write", &self.path))?;
         replace_file(&self.path, text.as_bytes())?;
         Ok(text.len() as u64)
@@ -102,7 +121,7 @@ impl Journal {
     }
 }
 
-fn to_lines(entries: &[LabelEntry]) -> std::io::Result<String> {
+fn to_lines(entries: &[JournalEntry]) -> std::io::Result<String> {
     let mut text = String::new();
     for entry in entries {
         let json = serde_json::to_string(entry)?;
@@ -131,7 +150,7 @@ pub(super) fn parse(bytes: &[u8], from: u64) -> Replay {
     replay
 }
 
-fn parse_line(line: &[u8]) -> Option<LabelEntry> {
+fn parse_line(line: &[u8]) -> Option<JournalEntry> {
     let text = std::str::from_utf8(line).ok()?;
     let (crc, json) = text.split_once(' ')?;
     let expected = u32::from_str_radix(crc, 16).ok()?;
@@ -145,8 +164,9 @@ fn parse_line(line: &[u8]) -> Option<LabelEntry> {
 mod tests {
     use super::*;
 
-    fn entry(image: &str, label: Option<&str>) -> LabelEntry {
-        LabelEntry { image: ContentHash::of(image.as_bytes()), label: label.map(str::to_owned) }
+    fn entry(image: &str, label: Option<&str>) -> JournalEntry {
+        let image = ContentHash::of(image.as_bytes());
+        JournalEntry::Label(LabelEntry { image, label: label.map(str::to_owned) })
     }
 
     #[test]
@@ -177,5 +197,16 @@ mod tests {
         assert_eq!(replay.damaged_lines, 1);
         journal.append(&[entry("c", Some("cow"))]).unwrap();
         assert_eq!(journal.replay(0).unwrap().entries.len(), 2);
+    }
+
+    #[test]
+    fn decisions_of_both_kinds_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let pair = ["a", "b"].map(|name| ContentHash::of(name.as_bytes()));
+        let distinct = |holds| JournalEntry::Distinct(DistinctEntry { not_same: pair, holds });
+        let entries = [distinct(true), entry("a", None), distinct(false)];
+        journal.append(&entries).unwrap();
+        assert_eq!(journal.replay(0).unwrap().entries, entries);
     }
 }

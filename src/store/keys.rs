@@ -34,10 +34,14 @@ pub(super) enum Kind {
     Detections = b'd',
     /// Space number, image number, object number -> embedding in 16-bit floats.
     Object = b'o',
+    /// Image number -> what is kept of its pixels.
+    Fingerprint = b'q',
+    /// Two content hashes, the lower first -> nothing: the user says that they are not the same.
+    Distinct = b'n',
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::State,
         Self::Space,
         Self::Image,
@@ -51,6 +55,8 @@ impl Kind {
         Self::Forest,
         Self::Detections,
         Self::Object,
+        Self::Fingerprint,
+        Self::Distinct,
     ];
 
     /// The kinds whose keys begin with the number of a space, but for the space itself.
@@ -77,6 +83,8 @@ impl Kind {
             Some(Self::Forest) => "forest",
             Some(Self::Detections) => "detections",
             Some(Self::Object) => "object",
+            Some(Self::Fingerprint) => "fingerprint",
+            Some(Self::Distinct) => "decision",
             None => "unknown",
         }
     }
@@ -150,6 +158,20 @@ pub(super) fn object(space: SpaceId, id: ImageId, number: u16) -> Vec<u8> {
 
 pub(super) fn objects_of(space: SpaceId) -> Vec<u8> {
     key(Kind::Object, &[&space.0.to_be_bytes()])
+}
+
+pub(super) fn fingerprint(id: ImageId) -> Vec<u8> {
+    key(Kind::Fingerprint, &[&id.0.to_be_bytes()])
+}
+
+pub(super) fn distinct([a, b]: [&ContentHash; 2]) -> Vec<u8> {
+    key(Kind::Distinct, &[&a.min(b).0, &a.max(b).0])
+}
+
+/// Reads the two content hashes out of a key of kind [`Kind::Distinct`].
+pub(super) fn read_distinct(key: &[u8]) -> Option<[ContentHash; 2]> {
+    let (first, second) = key.get(1..)?.split_at_checked(32)?;
+    Some([ContentHash(first.try_into().ok()?), ContentHash(second.try_into().ok()?)])
 }
 
 /// Reads image and number out of a key of kind [`Kind::Object`].

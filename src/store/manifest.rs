@@ -12,7 +12,7 @@ use super::segments::SlotCounts;
 use crate::record::Space;
 
 /// The newest format that this program reads and the one that it writes.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 const FILE_NAME: &str = "MANIFEST.json";
 

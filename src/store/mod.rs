@@ -7,6 +7,7 @@ mod backup;
 mod codec;
 mod compact;
 mod copy;
+mod decisions;
 mod error;
 mod exchange;
 mod export;
@@ -45,7 +46,7 @@ pub use compact::{CompactReport, compact};
 pub use error::StoreError;
 pub use exchange::{ExchangeReport, ExportFormat};
 pub use guard::GUARD_THREAD;
-pub use journal::LabelEntry;
+pub use journal::{DistinctEntry, JournalEntry, LabelEntry};
 pub use manifest::{Counts, FORMAT_VERSION, Manifest};
 pub use networks::{SpaceStats, StoredNetwork, networks, serving_network};
 pub use objects::ObjectNumber;
@@ -232,17 +233,6 @@ impl Store {
         Ok(result)
     }
 
-    /// Labels images for the user: first in the journal, then in the store.
-    ///
-    /// `None` takes a label away.
-    ///
-    /// # Errors
-    /// As for [`Store::write`].
-    pub fn label(&self, entries: &[LabelEntry]) -> Result<(), StoreError> {
-        let end = self.journal.append(entries)?;
-        self.write(|writer| apply_labels(writer, entries, end))
-    }
-
     fn commit(&self, writer: Writer<'_>, committed: &mut Committed) -> Result<(), StoreError> {
         let (changes, mut state, spaces) = writer.finish();
         if changes.is_empty() && state == committed.state {
@@ -286,34 +276,6 @@ impl Store {
             }
         }
         Ok(())
-    }
-
-    /// Applies labels that reached the journal and not the store.
-    fn catch_up_with_journal(&self) -> Result<(), StoreError> {
-        let from = self.committed().state.journal_bytes;
-        let replay = self.journal.replay(from)?;
-        if replay.end == from {
-            return Ok(());
-        }
-        self.write(|writer| apply_labels(writer, &replay.entries, replay.end))
-    }
-
-    /// Whether labels in the store are not in the journal any more.
-    fn journal_has_lost(&self) -> Result<bool, StoreError> {
-        let whole = self.journal.replay(0)?;
-        Ok(whole.damaged_lines > 0 || whole.end < self.committed().state.journal_bytes)
-    }
-
-    /// Writes the journal anew from the labels in the store.
-    fn rewrite_journal(&self) -> Result<(), StoreError> {
-        let labels = self
-            .labels()
-            .map(|entry| entry.map(|(image, label)| LabelEntry { image, label: Some(label) }));
-        let end = self.journal.replace(&labels.collect::<Result<Vec<_>, _>>()?)?;
-        self.write(|writer| {
-            writer.state.journal_bytes = end;
-            Ok(())
-        })
     }
 
     fn db(&self) -> &sled::Db {
@@ -367,18 +329,6 @@ impl Drop for Store {
             tracing::warn!(%error, "the store was not sealed");
         }
     }
-}
-
-fn apply_labels(
-    writer: &mut Writer<'_>,
-    entries: &[LabelEntry],
-    journal_end: u64,
-) -> Result<(), StoreError> {
-    for entry in entries {
-        writer.put_label(&entry.image, entry.label.as_deref())?;
-    }
-    writer.state.journal_bytes = journal_end;
-    Ok(())
 }
 
 /// A store without a manifest is damage, not a new database.

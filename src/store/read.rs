@@ -5,7 +5,8 @@ use serde::de::DeserializeOwned;
 use super::keys::{self, Kind};
 use super::{Counts, Store, StoreError, codec, count_records, engine};
 use crate::record::{
-    ContentHash, ImageId, ImageRecord, Location, LocationRecord, Prediction, Space, SpaceId,
+    ContentHash, Fingerprint, ImageId, ImageRecord, Location, LocationRecord, Prediction, Space,
+    SpaceId,
 };
 use crate::vector::Embedding;
 
@@ -209,6 +210,40 @@ impl Store {
         self.payload(&keys::forest())
     }
 
+    /// Whether the fingerprint of an image is known.
+    ///
+    /// # Errors
+    /// As for [`Store::image`].
+    pub fn has_fingerprint(&self, id: ImageId) -> Result<bool, StoreError> {
+        self.contains(&keys::fingerprint(id))
+    }
+
+    /// What is kept of the pixels of an image.
+    ///
+    /// # Errors
+    /// As for [`Store::image`].
+    pub fn fingerprint(&self, id: ImageId) -> Result<Option<Fingerprint>, StoreError> {
+        let key = keys::fingerprint(id);
+        let found: Option<Fingerprint> = self.get(&key)?;
+        found.map(|found| whole(&key, found)).transpose()
+    }
+
+    /// The fingerprints of all images in the order of their numbers.
+    pub fn fingerprints(&self) -> impl Iterator<Item = Result<(ImageId, Fingerprint), StoreError>> {
+        self.scan(Kind::Fingerprint.prefix().to_vec(), |key, value| {
+            let found = codec::decode(key, value).and_then(|found| whole(key, found));
+            Some((keys::read_image_id(key)?, found))
+        })
+    }
+
+    /// The pairs of contents that the user said are not the same, the lower hash first.
+    pub fn distinct(&self) -> impl Iterator<Item = Result<[ContentHash; 2], StoreError>> {
+        self.scan(Kind::Distinct.prefix().to_vec(), |key, value| {
+            Some((keys::read_distinct(key)?, codec::open(key, value).map(|_| ())))
+        })
+        .map(|entry| entry.map(|(images, ())| images))
+    }
+
     /// All spaces.
     ///
     /// # Errors
@@ -295,6 +330,10 @@ impl Store {
             Some(record)
         })
     }
+}
+
+fn whole(key: &[u8], found: Fingerprint) -> Result<Fingerprint, StoreError> {
+    if found.is_whole() { Ok(found) } else { Err(codec::damaged(key)) }
 }
 
 fn to_embedding(key: &[u8], components: &[u8]) -> Result<Embedding, StoreError> {

@@ -10,7 +10,7 @@ use crate::record::SpaceId;
 use super::keys::{self, Kind};
 use super::lock::Lock;
 use super::{
-    CACHE_BYTES, LOCK_PATIENCE, LabelEntry, Manifest, State, Store, StoreError, codec,
+    CACHE_BYTES, JournalEntry, LOCK_PATIENCE, Manifest, State, Store, StoreError, codec,
     copy::copy_folder, engine, guard, leftovers, manifest, seal, segment, segments,
 };
 
@@ -79,7 +79,7 @@ pub fn repair(directory: &Path) -> Result<RepairReport, StoreError> {
     let replay = store.journal.replay(0)?;
     report.journal_lines_damaged = replay.damaged_lines as u64;
     report.labels_replayed = replay.entries.len() as u64;
-    relabel(&store, &replay.entries, replay.end)?;
+    decide_again(&store, &replay.entries, replay.end)?;
     store.rewrite_journal()?;
     let mut committed = store.committed();
     committed.manifest.repaired_from = None;
@@ -229,8 +229,8 @@ fn bring_up_to_date(store: &Store) -> Result<(), StoreError> {
     store.migrate()
 }
 
-fn relabel(store: &Store, entries: &[LabelEntry], end: u64) -> Result<(), StoreError> {
-    store.write(|writer| super::apply_labels(writer, entries, end))
+fn decide_again(store: &Store, entries: &[JournalEntry], end: u64) -> Result<(), StoreError> {
+    store.write(|writer| super::decisions::apply_decisions(writer, entries, end))
 }
 
 impl State {

@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::keys::{self, Kind};
 use super::{State, Store, StoreError, codec};
 use crate::record::{
-    ContentHash, ImageId, ImageRecord, Location, LocationRecord, LocationState, Prediction, Space,
-    SpaceId,
+    ContentHash, Fingerprint, ImageId, ImageRecord, Location, LocationRecord, LocationState,
+    Prediction, Space, SpaceId,
 };
 use crate::vector::Embedding;
 
@@ -139,6 +139,7 @@ impl<'a> Writer<'a> {
             self.remove_objects(space, id)?;
         }
         self.put_bytes(keys::prediction(id), None)?;
+        self.put_bytes(keys::fingerprint(id), None)?;
         self.put_bytes(keys::image(id), None)?;
         self.put_bytes(keys::hash(hash), None)
     }
@@ -171,6 +172,40 @@ impl<'a> Writer<'a> {
             Some(prediction) => self.put(keys::prediction(id), prediction),
             None => self.put_bytes(keys::prediction(id), None),
         }
+    }
+
+    /// Whether the fingerprint of an image is known.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn has_fingerprint(&self, id: ImageId) -> Result<bool, StoreError> {
+        self.contains(&keys::fingerprint(id))
+    }
+
+    /// Stores what is kept of the pixels of an image.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub fn put_fingerprint(
+        &mut self,
+        id: ImageId,
+        fingerprint: &Fingerprint,
+    ) -> Result<(), StoreError> {
+        self.put(keys::fingerprint(id), fingerprint)
+    }
+
+    /// Stores that two images are not the same, or that this was taken back.
+    ///
+    /// # Errors
+    /// As for [`Writer::image_id`].
+    pub(super) fn put_distinct(
+        &mut self,
+        images: [&ContentHash; 2],
+        are_distinct: bool,
+    ) -> Result<(), StoreError> {
+        let key = keys::distinct(images);
+        let value = are_distinct.then(|| codec::seal(&key, &[]));
+        self.put_bytes(key, value)
     }
 
     /// Stores the trained forest, opaque to the store.

@@ -20,6 +20,9 @@ pub(in crate::cli) struct ClusterArgs {
     /// Images within the radius that make a core of DBSCAN [default: 3]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) min_points: Option<usize>,
+    /// Images that make a cluster of HDBSCAN [default: 5]
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) min_cluster_size: Option<usize>,
     #[command(flatten)]
     pub(in crate::cli) filter: FilterArgs,
     /// Seed of everything random
@@ -40,4 +43,6 @@ pub(in crate::cli) enum ClusterMethod {
     Kmeans,
     /// Images in thin places belong to none
     Dbscan,
+    /// The same, for clusters of different density; no radius to choose
+    Hdbscan,
 }

@@ -41,6 +41,9 @@ pub(in crate::cli) struct EvalCompareArgs {
     /// Another
     #[arg(value_name = "SPACE_B")]
     pub(in crate::cli) right: Option<String>,
+    /// Write a picture: all pairs of images by their similarity in both spaces, as SVG
+    #[arg(long, short, value_name = "FILE", requires = "right")]
+    pub(in crate::cli) out: Option<PathBuf>,
     /// Seed of the sample that is compared where there are more than 4096 images
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(in crate::cli) seed: u64,

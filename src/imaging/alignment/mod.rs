@@ -1,0 +1,104 @@
+//! Lays one image over another, turned, mirrored or cropped, and says how far they agree.
+//!
+//! Works on the small copies of fingerprints: a millisecond for a pair that may match, a twentieth
+//! of it for others.
+
+mod plane;
+mod refine;
+mod structure;
+mod turn;
+mod windows;
+
+use std::sync::OnceLock;
+
+use crate::record::Fingerprint;
+use plane::Plane;
+use refine::{Map, Tone};
+pub use turn::Turn;
+use windows::Coarse;
+
+/// A fingerprint made ready for comparisons: 30 us, and 0.2 ms more when windows are looked for.
+pub struct Prepared {
+    fine: Plane,
+    medium: Plane,
+    coarse: OnceLock<Coarse>,
+}
+
+/// How one image lies over another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Alignment {
+    /// How far they show the same thing, -1 to 1: .98 and more for copies and edits, seldom more
+    /// than .8 for other pictures.
+    pub agreement: f32,
+    /// How the second image is turned to lie over the first.
+    pub turn: Turn,
+    /// The part of the larger picture that the smaller one shows: 1 unless one is a crop.
+    pub share: f32,
+    /// Mean difference of the levels, 0 to 255, once gain and offset are taken out.
+    pub difference: f32,
+    /// Contrast of the second image for that of the first.
+    pub gain: f32,
+}
+
+impl Prepared {
+    /// Prepares a fingerprint.
+    pub fn new(fingerprint: &Fingerprint) -> Self {
+        Self::of(Plane::of(fingerprint))
+    }
+
+    fn of(plane: Plane) -> Self {
+        let fine = plane.smoothed();
+        let medium = fine.reduced(fine.side / 2);
+        Self { fine, medium, coarse: OnceLock::new() }
+    }
+
+    /// A fingerprint of the same image, turned or mirrored.
+    pub fn turned(fingerprint: &Fingerprint, by: Turn) -> Self {
+        Self::of(Plane::of(fingerprint).turned(by))
+    }
+
+    fn coarse(&self) -> &Coarse {
+        self.coarse.get_or_init(|| Coarse::of(&self.medium))
+    }
+}
+
+/// Coarse correlation below which a window is not followed.
+const CORRELATION_MIN: f32 = 0.5;
+/// Windows that are followed.
+const WINDOWS: usize = 3;
+
+/// Lays `second` over `first` as it is: whole over whole.
+pub fn align_whole(first: &Prepared, second: &Prepared) -> Option<Alignment> {
+    judged(first, second, Map::WHOLE)
+}
+
+/// Looks for one of two images in the other: the best of all windows, the whole among them.
+pub fn align(first: &Prepared, second: &Prepared) -> Option<Alignment> {
+    let inside = windows::find(first.coarse(), second.coarse(), WINDOWS);
+    let around = windows::find(second.coarse(), first.coarse(), WINDOWS);
+    let inside = inside.iter().map(|window| (window, first, second));
+    let around = around.iter().map(|window| (window, second, first));
+    inside
+        .chain(around)
+        .filter(|(window, _, _)| window.correlation >= CORRELATION_MIN)
+        .filter_map(|(window, whole, part)| judged(whole, part, window.map))
+        .max_by(|a, b| a.agreement.total_cmp(&b.agreement))
+}
+
+fn judged(whole: &Prepared, part: &Prepared, start: Map) -> Option<Alignment> {
+    let tone = Tone { gain: 1.0, offset: 0.0 };
+    let (map, tone) = refine::refine(&whole.medium, &part.medium, start, tone, 4)?;
+    let (map, tone) = refine::refine(&whole.fine, &part.fine, map, tone, 4)?;
+    let under = refine::sample(&whole.fine, &map);
+    let agreement = structure::agreement(&under, &part.fine.levels, tone.gain, whole.fine.side)?;
+    let mut differences: Vec<f32> = under
+        .iter()
+        .zip(&part.fine.levels)
+        .map(|(under, level)| (level - tone.gain * under - tone.offset).abs())
+        .filter(|difference| difference.is_finite())
+        .collect();
+    differences.sort_by(f32::total_cmp);
+    let difference = differences.iter().sum::<f32>() / differences.len().max(1) as f32;
+    let share = (map.scale_x.min(1.0) * map.scale_y.min(1.0)).min(1.0);
+    Some(Alignment { agreement, turn: Turn::None, share, difference, gain: tone.gain })
+}
