@@ -1,15 +1,21 @@
-//! Detectors against what onnxruntime gives (`fixtures/reference/detection/make_golden.py`), and
-//! against files that are no weights.
+//! Detectors against what onnxruntime gives (`fixtures/reference/detection/make_golden.py`) and,
+//! with seeded weights, torch (`yolox` beside it); against files that are no weights.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use common::{generator, seeded};
 use lookalike::imaging::{DecodeLimits, decode, fit};
-use lookalike::inference::{CnnDetector, Compute, Detector, InstructionSet};
+use lookalike::inference::{
+    CnnDetector, Compute, Detector, DetectorModel, InstructionSet, Suppression,
+};
+use lookalike::pixels::Fitted;
 use lookalike::record::Detection;
+use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// What is promised: pixels of the image, and score.
@@ -83,6 +89,69 @@ fn yolox_nano_finds_what_onnxruntime_finds_with_the_same_file() {
     };
     let detector = CnnDetector::load(&file, &Compute::default()).unwrap();
     assert_equals_reference(&detector, "yolox-nano", 15);
+}
+
+/// The weights that the reference of a folder was computed with.
+fn seeded_weights(folder: &str, network: &str) -> Vec<u8> {
+    let ranges = common::reference().join(folder).join("tensors.txt");
+    generator::weights(&std::fs::read_to_string(ranges).unwrap(), network)
+}
+
+/// The rows of a tensor of the reference of a folder.
+fn golden_rows(folder: &str, name: &str) -> Vec<Vec<f32>> {
+    let bytes = std::fs::read(common::reference().join(folder).join("golden.safetensors")).unwrap();
+    let golden = SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = golden.tensor(name).unwrap();
+    let fours = tensor.data().chunks_exact(4);
+    let values: Vec<f32> = fours.map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    values.chunks_exact(tensor.shape()[1]).map(<[f32]>::to_vec).collect()
+}
+
+/// Compares what single cells propose with the authors' own network under the same weights.
+fn assert_cells_equal_torch(model: DetectorModel) {
+    let name = model.name();
+    let weights = seeded_weights("yolox", name);
+    let detector = CnnDetector::load(&weights, &Compute::default()).unwrap();
+    assert_eq!(detector.model(), model);
+    let side = detector.input_side_px();
+    let input = Fitted {
+        pixels: seeded::image_of(name, side),
+        width_px: side,
+        height_px: side,
+        scale_across: 1.0,
+        scale_down: 1.0,
+    };
+    let all = Suppression { score_min: 0.0, iou_max: 1.0, class_wise: true, count_max: 10_000 };
+    let found = detector.detect(&input, &all).unwrap().objects;
+    let cells = golden_rows("yolox", name);
+    assert!(cells.len() >= 290, "{} cells", cells.len());
+    let classes: BTreeSet<u32> = cells.iter().map(|cell| cell[0] as u32).collect();
+    assert!(classes.len() >= 2, "{classes:?}");
+    let proper = cells.iter().filter(|cell| cell[2] < cell[4] && cell[3] < cell[5]);
+    for cell in proper {
+        let near = |object: &&Detection| {
+            let edges = numbers(object).into_iter().zip(&cell[2..]);
+            f32::from(object.class.0) == cell[0]
+                && (object.score - cell[1]).abs() <= 1e-4
+                && edges.into_iter().all(|(found, edge)| (found - f64::from(*edge)).abs() <= 0.02)
+        };
+        assert!(found.iter().any(|object| near(&object)), "{name}: {cell:?} is not found");
+    }
+}
+
+#[test]
+fn yolox_nano_with_seeded_weights_equals_the_authors_network() {
+    assert_cells_equal_torch(DetectorModel::YoloxNano);
+}
+
+#[test]
+fn yolox_tiny_with_seeded_weights_equals_the_authors_network() {
+    assert_cells_equal_torch(DetectorModel::YoloxTiny);
+}
+
+#[test]
+fn yolox_s_with_seeded_weights_equals_the_authors_network() {
+    assert_cells_equal_torch(DetectorModel::YoloxS);
 }
 
 #[test]

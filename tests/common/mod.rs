@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
+pub mod generator;
 pub mod roots;
 pub mod seeded;
 pub mod watching;
