@@ -1,5 +1,6 @@
 //! Detectors against what onnxruntime gives (`fixtures/reference/detection/make_golden.py`) and,
-//! with seeded weights, torch (`yolox` beside it); against files that are no weights.
+//! with seeded weights, torch (`yolox` and `faster_rcnn` beside it); against files that are no
+//! weights.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -11,10 +12,10 @@ use std::path::{Path, PathBuf};
 use common::{generator, seeded};
 use lookalike::imaging::{DecodeLimits, decode, fit};
 use lookalike::inference::{
-    CnnDetector, Compute, Detector, DetectorModel, InstructionSet, Suppression,
+    COCO_CLASSES, CnnDetector, Compute, Detector, DetectorModel, InstructionSet, Suppression,
 };
-use lookalike::pixels::Fitted;
-use lookalike::record::Detection;
+use lookalike::pixels::{Fitted, Fitting, Pixels};
+use lookalike::record::{BoundingBox, Detection};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -152,6 +153,58 @@ fn yolox_tiny_with_seeded_weights_equals_the_authors_network() {
 #[test]
 fn yolox_s_with_seeded_weights_equals_the_authors_network() {
     assert_cells_equal_torch(DetectorModel::YoloxS);
+}
+
+#[test]
+fn an_image_enters_faster_rcnn_as_in_torchvision() {
+    let photo = std::fs::read(common::photos().join("animals/chelsea_cat.png")).unwrap();
+    let photo = decode(&photo, &DecodeLimits::default()).unwrap().pixels;
+    for (width, height) in [(160, 128), (90, 300), (451, 171)] {
+        let rows = photo.rgb().chunks_exact(photo.width_px() as usize * 3).take(height);
+        let part: Vec<u8> = rows.flat_map(|row| &row[..width * 3]).copied().collect();
+        let size = (width as u32, height as u32);
+        let part = Pixels::from_rgb(size.0, size.1, part).unwrap();
+        let color = [124, 116, 104];
+        let input = fit(&part, size, 1344, Fitting::Framed { short_px: 800, long_px: 1333, color });
+        let golden = golden_rows("faster_rcnn", &format!("framed.{width}x{height}"));
+        let (across, down) = (golden[0][0] as usize, golden[0][1] as usize);
+        assert_eq!(input.scale_across, width as f32 / across as f32);
+        assert_eq!(input.scale_down, height as f32 / down as f32);
+        for (at, expected) in golden[1..].iter().enumerate() {
+            let (y, x) = (at * 7919 % down, at * 104_729 % across);
+            let found = &input.pixels.rgb()[(y * 1344 + x) * 3..][..3];
+            for (found, expected) in found.iter().zip(expected) {
+                // Each of the two passes rounds to whole levels.
+                let gap = (f32::from(*found) - expected).abs();
+                assert!(gap <= 1.01, "{width} x {height}, {x} {y}: {found} of {expected}");
+            }
+        }
+        let beside = &input.pixels.rgb()[(1343 * 1344 + 1343) * 3..];
+        assert_eq!(beside, [124, 116, 104]);
+    }
+}
+
+#[test]
+fn faster_rcnn_is_known_by_its_file_and_finds_what_torchvision_finds() {
+    let weights = seeded_weights("faster_rcnn", "fasterrcnn-resnet50-fpn-v2");
+    let detector = CnnDetector::load(&weights, &Compute::default()).unwrap();
+    assert_eq!(detector.model(), DetectorModel::FasterRcnnResNet50FpnV2);
+    assert_eq!(detector.input_side_px(), 1344);
+    let found = detect(&detector, &common::photos().join("animals/chelsea_cat.png"));
+    assert_eq!(found.len(), 100);
+    let expected = golden_rows("faster_rcnn", "whole");
+    // Levels are whole numbers here, and beside the image lies the mean in whole levels.
+    let is_found = |row: &&Vec<f32>| {
+        found.iter().any(|object| {
+            let bounds = BoundingBox::new(row[2], row[3], row[4], row[5]);
+            COCO_CLASSES[usize::from(object.class.0)].category == row[0] as u32
+                && (object.score - row[1]).abs() <= 0.01
+                && object.bounds.iou(&bounds) >= 0.8
+        })
+    };
+    let alike = expected.iter().filter(is_found).count();
+    println!("{alike} of {} objects of the reference", expected.len());
+    assert!(alike * 100 >= expected.len() * 80, "{alike} of {}", expected.len());
 }
 
 #[test]

@@ -218,7 +218,7 @@ pub(super) struct SearchArgs {
     /// Compare the object or the crop with objects or with whole images
     #[arg(long, value_enum, default_value_t = Over::Objects, value_name = "KIND")]
     pub(super) over: Over,
-    /// Weights of the detector for --object, a file of YOLOX [default: NanoDet, in the program]
+    /// Weights of the detector for --object, of YOLOX or Faster R-CNN [default: NanoDet, in the program]
     #[arg(long, value_name = "FILE")]
     pub(super) detector: Option<PathBuf>,
     /// Write a picture of query and first hit that shows what of them is alike, as PNG

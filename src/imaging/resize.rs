@@ -55,7 +55,17 @@ pub fn fit(
             let inside = |length: f64| ((length * shrink) as u32).clamp(1, side_px);
             let (across_px, down_px) = (inside(width), inside(height));
             let small = resize_by(&view(pixels), across_px, down_px, bilinear);
-            (on_square(&small, side_px, level), 1.0 / shrink, 1.0 / shrink)
+            (on_square(&small, side_px, [level; 3]), 1.0 / shrink, 1.0 / shrink)
+        }
+        Fitting::Framed { short_px, long_px, color } => {
+            let (short, long) = (width.min(height), width.max(height));
+            let scale = (f64::from(short_px) / short).min(f64::from(long_px) / long);
+            // Rounded down, as torchvision does.
+            let inside = |length: f64| ((length * scale) as u32).clamp(1, side_px);
+            let (across_px, down_px) = (inside(width), inside(height));
+            let image = resize_by(&view(pixels), across_px, down_px, bilinear);
+            let scales = (width / f64::from(across_px), height / f64::from(down_px));
+            (on_square(&image, side_px, color), scales.0, scales.1)
         }
     };
     let (scale_across, scale_down) = (scale_across as f32, scale_down as f32);
@@ -63,9 +73,9 @@ pub fn fit(
 }
 
 /// Puts an image into the upper left corner of a square.
-fn on_square(image: &Pixels, side_px: u32, level: u8) -> Pixels {
+fn on_square(image: &Pixels, side_px: u32, color: [u8; 3]) -> Pixels {
     let row_bytes = side_px as usize * 3;
-    let mut rgb = vec![level; row_bytes * side_px as usize];
+    let mut rgb = color.repeat(side_px as usize * side_px as usize);
     let rows = image.rgb().chunks_exact(image.width_px() as usize * 3);
     for (to, from) in rgb.chunks_exact_mut(row_bytes).zip(rows) {
         to[..from.len()].copy_from_slice(from);
@@ -214,8 +224,19 @@ mod tests {
         let filled = fit(&source, (300, 600), 40, Fitting::Squashed);
         assert_eq!(filled.pixels.rgb(), [13, 200, 255].repeat(1600));
         assert_eq!((filled.scale_across, filled.scale_down), (7.5, 15.0));
+        let framed = Fitting::Framed { short_px: 15, long_px: 30, color: [1, 2, 3] };
+        let framed = fit(&source, (300, 600), 40, framed);
+        let at = |x: usize, y: usize| &framed.pixels.rgb()[(y * 40 + x) * 3..][..3];
+        assert_eq!((at(14, 29), at(15, 0), at(0, 30)), (at(0, 0), &[1, 2, 3][..], at(39, 39)));
+        assert_eq!((framed.scale_across, framed.scale_down), (20.0, 20.0));
+        let frame = Fitting::Framed { short_px: 800, long_px: 1333, color: [0; 3] };
+        let (photo, size) = (image(64, 48), (640, 480));
+        let wide = fit(&photo, size, 1344, frame);
+        assert_eq!((wide.scale_across, wide.scale_down), (640.0 / 1066.0, 480.0 / 800.0));
         for (width_px, height_px) in [(1, 9000), (9000, 1)] {
             let thin = image(width_px, height_px);
+            let square = fit(&thin, (width_px, height_px), 40, frame);
+            assert_eq!((square.pixels.width_px(), square.pixels.height_px()), (40, 40));
             let square = fit(&thin, (width_px, height_px), 40, Fitting::TopLeft { level: 0 });
             assert_eq!((square.pixels.width_px(), square.pixels.height_px()), (40, 40));
         }

@@ -79,8 +79,8 @@ impl Calibration {
         bytes: Option<&[u8]>,
         images: &[Pixels],
     ) -> Result<Self, InferenceError> {
-        let (_, network, _) = detection::define(bytes.unwrap_or(nanodet::WEIGHTS))?;
-        Self::of_network(&network, images)
+        let defined = detection::define(bytes.unwrap_or(nanodet::WEIGHTS))?;
+        Self::of_network(&defined.network, images)
     }
 
     fn of_network(network: &Network, images: &[Pixels]) -> Result<Self, InferenceError> {

@@ -1,4 +1,4 @@
-//! Classes: the 1000 ImageNet names, and which of them are the most probable.
+//! Classes: the 1000 ImageNet names, and how probable they are.
 
 use super::InferenceError;
 use crate::record::{ClassId, ClassScore};
@@ -25,9 +25,32 @@ pub(crate) fn top_classes(probabilities: &[f32], count: usize) -> Vec<ClassScore
     scores
 }
 
+/// Turns logits into shares that add up to 1.
+///
+/// Subtracts the maximum first, so that no logit overflows the exponential.
+pub(super) fn softmax(logits: &mut [f32]) {
+    let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut total = 0f32;
+    for value in logits.iter_mut() {
+        *value = (*value - peak).exp();
+        total += *value;
+    }
+    for value in logits {
+        *value /= total;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_softmax_of_huge_logits_is_finite_and_sums_to_one() {
+        let mut shares = [1000.0, 999.0, -1000.0];
+        softmax(&mut shares);
+        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((shares[0] - 0.7310586).abs() < 1e-5);
+    }
 
     #[test]
     fn there_are_a_thousand_classes() {

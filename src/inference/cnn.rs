@@ -187,8 +187,9 @@ impl Encoder for Cnn {
         let outputs = self.run(inputs, Output::FeaturesAndLogits)?.into_iter();
         outputs
             .map(|mut features| {
-                let logits = features.split_off(self.space.dimension as usize);
-                Ok((embedding(features)?, softmax(logits)))
+                let mut logits = features.split_off(self.space.dimension as usize);
+                classes::softmax(&mut logits);
+                Ok((embedding(features)?, logits))
             })
             .collect()
     }
@@ -209,30 +210,9 @@ fn embedding(features: Vec<f32>) -> Result<Embedding, InferenceError> {
     Embedding::normalize(features).map_err(|source| InferenceError::Output { source })
 }
 
-/// Subtracts the maximum first, so that no logit overflows the exponential.
-fn softmax(mut logits: Vec<f32>) -> Vec<f32> {
-    let peak = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0f32;
-    for value in &mut logits {
-        *value = (*value - peak).exp();
-        total += *value;
-    }
-    for value in &mut logits {
-        *value /= total;
-    }
-    logits
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_softmax_of_huge_logits_is_finite_and_sums_to_one() {
-        let probabilities = softmax(vec![1000.0, 999.0, -1000.0]);
-        assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((probabilities[0] - 0.7310586).abs() < 1e-5);
-    }
 
     #[test]
     fn the_shares_of_the_positions_add_up_to_the_cosine() {

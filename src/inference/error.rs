@@ -55,7 +55,9 @@ pub enum InferenceError {
         reason: String,
     },
     /// A weights file of a detector that is not known.
-    #[error("the file holds no detector that is known: NanoDet-g, YOLOX-nano, -tiny or -s")]
+    #[error(
+        "the file holds no detector that is known: NanoDet-g, YOLOX-nano, -tiny or -s, Faster R-CNN"
+    )]
     UnknownDetector,
     /// This processor cannot run the instruction set that was asked for.
     #[error("this processor has no {name}")]

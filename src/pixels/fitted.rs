@@ -12,6 +12,16 @@ pub enum Fitting {
         /// The level, 0 to 255.
         level: u8,
     },
+    /// At its own shape in the upper left corner, but no larger than these sides allow; the rest
+    /// has one color.
+    Framed {
+        /// The shorter side of the image on the square, unless the longer one would be too long.
+        short_px: u32,
+        /// The longer side at most; no more than the square's.
+        long_px: u32,
+        /// Red, green and blue, 0 to 255.
+        color: [u8; 3],
+    },
 }
 
 /// A square with a whole image on it.

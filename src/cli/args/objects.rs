@@ -11,7 +11,7 @@ pub(in crate::cli) struct DetectorArgs {
     /// Do not look for objects
     #[arg(long)]
     pub(in crate::cli) no_detect: bool,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// Weights of another detector: YOLOX (ONNX, safetensors) or Faster R-CNN (safetensors)
     /// [default: NanoDet, in the program]
     #[arg(long, value_name = "FILE", conflicts_with = "no_detect")]
     pub(in crate::cli) detector: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub(in crate::cli) struct DetectArgs {
     /// Image files; `-` reads one from standard input
     #[arg(required = true, value_name = "IMAGE")]
     pub(in crate::cli) images: Vec<PathBuf>,
-    /// Least score of an object, 0 to 1 [default: 0.35, of YOLOX 0.3]
+    /// Least score of an object, 0 to 1 [default: 0.35, of YOLOX 0.3, of Faster R-CNN 0.05]
     #[arg(long, value_name = "S", value_parser = parse_share)]
     pub(in crate::cli) min_score: Option<f32>,
     /// Greatest overlap of two objects of a class, 0 to 1 [default: 0.5, of YOLOX 0.45]
@@ -40,7 +40,7 @@ pub(in crate::cli) struct DetectArgs {
     /// Say how many boxes were proposed, and what became of them
     #[arg(long)]
     pub(in crate::cli) explain: bool,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// Weights of another detector: YOLOX (ONNX, safetensors) or Faster R-CNN (safetensors)
     /// [default: NanoDet, in the program]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) detector: Option<PathBuf>,
@@ -63,7 +63,7 @@ pub(in crate::cli) struct EvalDetectionArgs {
     /// Folder of the images [default: that of the annotations]
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) images: Option<PathBuf>,
-    /// Weights of another detector: YOLOX nano, tiny or s, as ONNX or safetensors
+    /// Weights of another detector: YOLOX (ONNX, safetensors) or Faster R-CNN (safetensors)
     /// [default: NanoDet, in the program]
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) detector: Option<PathBuf>,

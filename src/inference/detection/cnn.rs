@@ -4,6 +4,7 @@ use super::{COCO_CLASSES, Detector, Suppressed, Suppression, suppress};
 use crate::inference::calibration::Calibration;
 use crate::inference::cpu::{Grid, InstructionSet, Plan, Precision};
 use crate::inference::engine::Engine;
+use crate::inference::models::faster_rcnn::{self, BoxHead, Frame};
 use crate::inference::models::{nanodet, yolox};
 use crate::inference::network::Network;
 use crate::inference::onnx::{self, OnnxConvolutions};
@@ -29,11 +30,19 @@ pub enum DetectorModel {
     YoloxTiny,
     /// YOLOX-s, 640 px.
     YoloxS,
+    /// Faster R-CNN with ResNet-50 and a feature pyramid, version 2: up to 1333 x 800 px.
+    FasterRcnnResNet50FpnV2,
 }
 
 impl DetectorModel {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::NanoDetG, Self::YoloxNano, Self::YoloxTiny, Self::YoloxS];
+    pub const ALL: [Self; 5] = [
+        Self::NanoDetG,
+        Self::YoloxNano,
+        Self::YoloxTiny,
+        Self::YoloxS,
+        Self::FasterRcnnResNet50FpnV2,
+    ];
 
     /// The name by which options and reports call it.
     #[must_use]
@@ -43,13 +52,15 @@ impl DetectorModel {
             Self::YoloxNano => "yolox-nano",
             Self::YoloxTiny => "yolox-tiny",
             Self::YoloxS => "yolox-s",
+            Self::FasterRcnnResNet50FpnV2 => "fasterrcnn-resnet50-fpn-v2",
         }
     }
 
-    fn rules(self) -> Suppression {
+    pub(in crate::inference) fn rules(self) -> Suppression {
         let (score_min, iou_max) = match self {
             Self::NanoDetG => (0.35, 0.5),
             Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => (0.3, 0.45),
+            Self::FasterRcnnResNet50FpnV2 => (0.05, 0.5),
         };
         Suppression { score_min, iou_max, class_wise: true, count_max: 100 }
     }
@@ -58,17 +69,7 @@ impl DetectorModel {
         match self {
             Self::NanoDetG => Fitting::Squashed,
             Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => Fitting::TopLeft { level: 114 },
-        }
-    }
-
-    /// The boxes that a run proposes, and how many it does not even propose since they are less
-    /// sure than `score_min`.
-    fn propose(self, grids: &[Grid], input: &Fitted, score_min: f32) -> (Vec<Detection>, usize) {
-        match self {
-            Self::NanoDetG => nanodet::propose(grids, input, score_min),
-            Self::YoloxNano | Self::YoloxTiny | Self::YoloxS => {
-                yolox::propose(grids, input, score_min)
-            }
+            Self::FasterRcnnResNet50FpnV2 => Frame::TRAINED.fitting(),
         }
     }
 }
@@ -97,6 +98,8 @@ pub struct CnnDetector {
     class_names: Vec<String>,
     layers: Vec<LayerSummary>,
     engine: Engine,
+    /// What looks again at each region that the network proposes.
+    head: Option<BoxHead>,
 }
 
 impl CnnDetector {
@@ -121,7 +124,8 @@ impl CnnDetector {
     }
 
     /// Loads a network from the bytes of a file, and finds out which one it is: NanoDet-g from
-    /// safetensors, YOLOX (nano, tiny or s) from ONNX or from safetensors with PyTorch's names.
+    /// safetensors, YOLOX (nano, tiny or s) from ONNX or from safetensors with PyTorch's names,
+    /// Faster R-CNN from safetensors with torchvision's names.
     ///
     /// # Errors
     /// [`InferenceError::Weights`] or [`InferenceError::Onnx`] when the bytes are no such file;
@@ -135,11 +139,12 @@ impl CnnDetector {
         if !InstructionSet::available().contains(&set) {
             return Err(InferenceError::InstructionSet { name: set.name() });
         }
-        let (model, network, digest) = define(bytes)?;
+        let Defined { model, network, head, digest } = define(bytes)?;
         let side = network.input.side_px;
         let fitted = match model.fitting() {
             Fitting::Squashed => "squashed",
             Fitting::TopLeft { .. } => "in the corner, grey",
+            Fitting::Framed { .. } => "in the corner, 800 px or 1333, mean",
         };
         let name = model.name();
         let mut identity = format!("{name} {digest} at {side} x {side}, {fitted}, bilinear");
@@ -158,7 +163,23 @@ impl CnnDetector {
             class_names: COCO_CLASSES.iter().map(|class| class.name.to_owned()).collect(),
             layers: summarise(&network),
             engine: Engine::new(plan),
+            head,
         })
+    }
+
+    /// The boxes that a run proposes, and how many it does not even propose since they are less
+    /// sure than `score_min`.
+    fn propose(
+        &self,
+        grids: &[Grid],
+        input: &Fitted,
+        score_min: f32,
+    ) -> Result<(Vec<Detection>, usize), InferenceError> {
+        match (&self.head, self.model) {
+            (Some(head), _) => head.detect(grids, input, score_min),
+            (None, DetectorModel::NanoDetG) => Ok(nanodet::propose(grids, input, score_min)),
+            (None, _) => Ok(yolox::propose(grids, input, score_min)),
+        }
     }
 
     /// The layers in the order in which they run.
@@ -193,27 +214,45 @@ impl CnnDetector {
     }
 }
 
-/// Reads the network out of a file of either kind, with the first digits of the file's digest.
-pub(in crate::inference) fn define(
-    bytes: &[u8],
-) -> Result<(DetectorModel, Network, String), InferenceError> {
+/// What a file holds.
+pub(in crate::inference) struct Defined {
+    model: DetectorModel,
+    pub(in crate::inference) network: Network,
+    head: Option<BoxHead>,
+    /// The first digits of the file's digest.
+    digest: String,
+}
+
+/// Reads the network out of a file of either kind.
+pub(in crate::inference) fn define(bytes: &[u8]) -> Result<Defined, InferenceError> {
     if onnx::is_onnx(bytes) {
         let mut convolutions = OnnxConvolutions::parse(bytes)?;
         let variant = yolox::variant(convolutions.first_outputs())?;
         let network = yolox::define(variant, &mut convolutions)?;
         convolutions.finish()?;
         let digest = blake3::hash(bytes).to_hex()[..16].to_owned();
-        return Ok((variant.model, network, digest));
+        return Ok(Defined { model: variant.model, network, head: None, digest });
     }
     let weights = Weights::parse(bytes)?;
     let digest = weights.digest()[..16].to_owned();
-    match weights.shape(yolox::STEM) {
+    if weights.shape(faster_rcnn::STEM).is_some() {
+        let network = faster_rcnn::define(&weights, Frame::TRAINED)?;
+        let head = Some(BoxHead::load(&weights)?);
+        return Ok(Defined {
+            model: DetectorModel::FasterRcnnResNet50FpnV2,
+            network,
+            head,
+            digest,
+        });
+    }
+    let (model, network) = match weights.shape(yolox::STEM) {
         Some(shape) => {
             let variant = yolox::variant(shape.first().copied())?;
-            Ok((variant.model, yolox::define(variant, &mut &weights)?, digest))
+            (variant.model, yolox::define(variant, &mut &weights)?)
         }
-        None => Ok((DetectorModel::NanoDetG, nanodet::define(&weights)?, digest)),
-    }
+        None => (DetectorModel::NanoDetG, nanodet::define(&weights)?),
+    };
+    Ok(Defined { model, network, head: None, digest })
 }
 
 impl Detector for CnnDetector {
@@ -237,7 +276,7 @@ impl Detector for CnnDetector {
         self.check_size(&input.pixels)?;
         let threads = rayon::current_num_threads().min(TEAM_MAX);
         let grids = self.engine.run_all(input.pixels.rgb(), threads);
-        let (mut proposals, left_out) = self.model.propose(&grids, input, rules.score_min);
+        let (mut proposals, left_out) = self.propose(&grids, input, rules.score_min)?;
         for proposal in &mut proposals {
             proposal.bounds = proposal.bounds.clipped(input.width_px, input.height_px);
         }

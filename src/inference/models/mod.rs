@@ -2,6 +2,7 @@
 
 mod candidates;
 mod efficientnet_lite;
+pub(super) mod faster_rcnn;
 pub(super) mod nanodet;
 mod resnet;
 pub(super) mod yolox;
@@ -120,6 +121,30 @@ impl Model {
             Self::ResNet50 => resnet::define(resnet::RESNET50, weights),
         }
     }
+}
+
+/// Kernel and bias of a convolution without bias and the batch norm after it, folded into one.
+///
+/// # Errors
+/// As for [`Weights::values`].
+fn folded(
+    weights: &Weights<'_>,
+    (name, norm): (&str, &str),
+    shape: [usize; 4],
+    epsilon: f32,
+) -> Result<(Vec<f32>, Vec<f32>), InferenceError> {
+    let outputs = shape[0];
+    let mut kernel = weights.values(&format!("{name}.weight"), &shape)?;
+    let of = |part: &str| weights.values(&format!("{norm}.{part}"), &[outputs]);
+    let (gain, shift) = (of("weight")?, of("bias")?);
+    let (mean, variance) = (of("running_mean")?, of("running_var")?);
+    let mut bias = Vec::with_capacity(outputs);
+    for (output, values) in kernel.chunks_exact_mut(shape[1..].iter().product()).enumerate() {
+        let factor = gain[output] / (variance[output] + epsilon).sqrt();
+        values.iter_mut().for_each(|value| *value *= factor);
+        bias.push(shift[output] - mean[output] * factor);
+    }
+    Ok((kernel, bias))
 }
 
 /// The classifier over pooled features, which is a convolution over one pixel.

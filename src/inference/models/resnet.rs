@@ -10,7 +10,7 @@ use crate::inference::network::{
 use crate::inference::weights::Weights;
 
 /// torchvision's `BatchNorm2d` adds this to the variance.
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 
 /// ImageNet's mean and standard deviation of each channel, of 1.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -37,7 +37,37 @@ pub(super) const INPUT_SIDE_PX: usize = 224;
 /// # Errors
 /// As for [`Weights::values`].
 pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network, InferenceError> {
-    let mut builder = Builder { weights, layers: Vec::new() };
+    let Stages { mut layers, ends } = stages(variant, weights, "")?;
+    let [.., (last, channels)] = ends;
+    layers.push(Layer {
+        name: "avgpool".to_owned(),
+        input: last,
+        operation: Operation::AveragePool,
+    });
+    let features = layers.len();
+    layers.push(super::classifier(weights, "fc", features, channels)?);
+    let outputs = vec![features, features + 1, last];
+    Ok(Network { input: input(INPUT_SIDE_PX), layers, outputs })
+}
+
+/// The stem and the four stages, without what is made of them.
+pub(super) struct Stages {
+    pub(super) layers: Vec<Layer>,
+    /// What each stage ends with, and its channels: a quarter to a thirty-second of the input's
+    /// side.
+    pub(super) ends: [(ValueId, usize); 4],
+}
+
+/// Reads stem and stages out of a weights file in which `prefix` stands before each name.
+///
+/// # Errors
+/// As for [`Weights::values`].
+pub(super) fn stages(
+    variant: Variant,
+    weights: &Weights<'_>,
+    prefix: &str,
+) -> Result<Stages, InferenceError> {
+    let mut builder = Builder { weights, prefix, layers: Vec::new() };
     builder.convolution(("conv1", "bn1"), 0, [3, 64], [7, 2, 3], Activation::Relu, None)?;
     builder.push(
         "maxpool",
@@ -45,6 +75,7 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
         Operation::MaxPool(Window { side: 3, stride: 2, padding: Padding::Each(1) }),
     );
     let mut inputs = 64;
+    let mut ends = [(0, 0); 4];
     for (stage, repeats) in variant.repeats.into_iter().enumerate() {
         let width = 64 << stage;
         for repeat in 0..repeats {
@@ -52,30 +83,29 @@ pub(super) fn define(variant: Variant, weights: &Weights<'_>) -> Result<Network,
             let block = format!("layer{}.{repeat}", stage + 1);
             inputs = builder.block(&block, inputs, width, stride, variant.bottleneck)?;
         }
+        ends[stage] = (builder.layers.len(), inputs);
     }
-    builder.push("avgpool", builder.layers.len(), Operation::AveragePool);
-    let features = builder.layers.len();
-    builder.layers.push(super::classifier(weights, "fc", features, inputs)?);
-    let input = Input {
-        side_px: INPUT_SIDE_PX,
+    Ok(Stages { layers: builder.layers, ends })
+}
+
+/// A square image with ImageNet's mean and deviation.
+pub(super) fn input(side_px: usize) -> Input {
+    Input {
+        side_px,
         mean: MEAN.map(|mean| mean * 255.0),
         scale: DEVIATION.map(|deviation| 1.0 / (deviation * 255.0)),
-    };
-    Ok(Network {
-        input,
-        layers: builder.layers,
-        outputs: vec![features, features + 1, features - 1],
-    })
+    }
 }
 
 struct Builder<'a, 'b> {
     weights: &'a Weights<'b>,
+    prefix: &'a str,
     layers: Vec<Layer>,
 }
 
 impl Builder<'_, '_> {
     fn push(&mut self, name: &str, input: ValueId, operation: Operation) -> ValueId {
-        self.layers.push(Layer { name: name.to_owned(), input, operation });
+        self.layers.push(Layer { name: format!("{}{name}", self.prefix), input, operation });
         self.layers.len()
     }
 
@@ -135,22 +165,9 @@ impl Builder<'_, '_> {
         activation: Activation,
         residual: Option<ValueId>,
     ) -> Result<ValueId, InferenceError> {
+        let [kernel_name, norm] = [name, norm].map(|part| format!("{}{part}", self.prefix));
         let shape = [outputs, inputs, side, side];
-        let mut kernel = self.weights.values(&format!("{name}.weight"), &shape)?;
-        let of = |part: &str| self.weights.values(&format!("{norm}.{part}"), &[outputs]);
-        let (gain, shift) = (of("weight")?, of("bias")?);
-        let (mean, variance) = (of("running_mean")?, of("running_var")?);
-        let factor: Vec<f32> = gain
-            .iter()
-            .zip(&variance)
-            .map(|(gain, variance)| gain / (variance + EPSILON).sqrt())
-            .collect();
-        for (weights, factor) in kernel.chunks_exact_mut(inputs * side * side).zip(&factor) {
-            for weight in weights {
-                *weight *= factor;
-            }
-        }
-        let bias = (0..outputs).map(|at| shift[at] - mean[at] * factor[at]).collect();
+        let (kernel, bias) = super::folded(self.weights, (&kernel_name, &norm), shape, EPSILON)?;
         let window = Window { side, stride, padding: Padding::Each(padding) };
         let operation = Operation::Convolution(Convolution {
             kernel,

@@ -77,17 +77,8 @@ impl Convolutions for &Weights<'_> {
             let kernel = self.values(&format!("{name}.weight"), &shape)?;
             return Ok((kernel, self.values(&format!("{name}.bias"), &[outputs])?));
         }
-        let mut kernel = self.values(&format!("{name}.conv.weight"), &shape)?;
-        let of = |part: &str| self.values(&format!("{name}.bn.{part}"), &[outputs]);
-        let (gain, shift) = (of("weight")?, of("bias")?);
-        let (mean, variance) = (of("running_mean")?, of("running_var")?);
-        let mut bias = Vec::with_capacity(outputs);
-        for (output, weights) in kernel.chunks_exact_mut(shape[1..].iter().product()).enumerate() {
-            let factor = gain[output] / (variance[output] + EPSILON).sqrt();
-            weights.iter_mut().for_each(|weight| *weight *= factor);
-            bias.push(shift[output] - mean[output] * factor);
-        }
-        Ok((kernel, bias))
+        let [kernel, norm] = ["conv", "bn"].map(|part| format!("{name}.{part}"));
+        super::folded(self, (&kernel, &norm), shape, EPSILON)
     }
 }
 
