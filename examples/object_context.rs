@@ -1,7 +1,7 @@
 //! Measures how much of its surroundings an object should be embedded with: for crops of the surest
 //! object of each photo, shifted and scaled, how often the photo itself has the nearest object.
 //!
-//! `cargo run --release --example object_context -- FOLDER`
+//! `cargo run --release --example object_context -- FOLDER...`
 
 use std::path::PathBuf;
 
@@ -29,19 +29,20 @@ struct Photo {
 }
 
 fn main() -> anyhow::Result<()> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.ok_or_else(|| anyhow::anyhow!("give a folder of photos"))?;
+    let folders: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    anyhow::ensure!(!folders.is_empty(), "give folders of photos");
     let (encoder, detector) = (Cnn::embedded()?, CnnDetector::embedded()?);
-    let paths: Vec<PathBuf> = WalkBuilder::new(&folder)
-        .sort_by_file_path(std::path::Path::cmp)
-        .build()
+    let paths: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| WalkBuilder::new(folder).sort_by_file_path(std::path::Path::cmp).build())
         .filter_map(|entry| Some(entry.ok()?.into_path()))
         .filter(|path| {
             path.is_file() && !path.components().any(|part| part.as_os_str() == "near_duplicates")
         })
         .collect();
+    // One after the other: the networks themselves use all cores for an image.
     let photos: Vec<Photo> = paths
-        .par_iter()
+        .iter()
         .enumerate()
         .filter_map(|(seed, path)| photo(path, seed as u64, &encoder, &detector))
         .collect();
