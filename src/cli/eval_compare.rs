@@ -98,7 +98,7 @@ fn picture(found: &Agreement, [left, right]: [&String; 2]) -> String {
     // Both axes show the same cosines, those that occur.
     let (first, end) =
         bins.fold((JOINT_BINS - 1, 1), |(low, high), bin| (low.min(bin), high.max(bin + 1)));
-    let cell = SIDE / (end - first).max(1) as f64;
+    let cell = SIDE / end.saturating_sub(first).max(1) as f64;
     let most = f64::from(found.joint.iter().copied().max().unwrap_or(1).max(1));
     let size = SIDE + 2.0 * ROOM;
     let mut svg = format!(
