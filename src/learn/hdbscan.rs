@@ -35,6 +35,10 @@ pub fn hdbscan(rows: ArrayView2<'_, f32>, min_cluster_size: usize) -> Result<Clu
     if !(2..=count.max(2)).contains(&min_cluster_size) {
         return Err(LearnError::ClusterSize { max: count.max(2), found: min_cluster_size });
     }
+    if count < min_cluster_size {
+        // The crate does not look for this, and counts below zero.
+        return Ok(Clustering::from_names(&vec![None; count]));
+    }
     let reduced = pca(rows, COMPONENTS, 0)?;
     let data: Vec<Vec<f32>> = reduced.outer_iter().map(|row| row.to_vec()).collect();
     let parameters = HdbscanHyperParams::builder()
