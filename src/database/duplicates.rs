@@ -57,8 +57,7 @@ impl Database {
     /// Finds the groups of duplicates among the images that pass a filter, with what was learned of
     /// the collection to tell them from images that look alike.
     ///
-    /// Costs about 10 ms for each image, and some seconds for the calibration, which reads
-    /// photos. `on_compared` hears how many images were compared with others, and of how many.
+    /// The calibration reads up to 24 photos; with it, 119 images take 4 s of one core. `on_compared` hears how many images were compared with others, and of how many.
     ///
     /// # Errors
     /// [`Error::Query`].

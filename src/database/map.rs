@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::query::{self, Filter, Layout, MapPoint};
 use crate::record::ImageId;
 
-/// Images up to which a map is laid out by t-SNE unless told otherwise: 25 s on two cores.
+/// Images up to which a map is laid out by t-SNE unless told otherwise.
 const TSNE_UP_TO: usize = 10_000;
 
 /// Its file beside the graph.

@@ -32,7 +32,7 @@ impl Chance {
     ///
     /// Beyond the sampled scores the tail is taken as exponential, as in the method of peaks over
     /// threshold (Pickands, *Statistical inference using extreme order statistics*, Annals of
-    /// Statistics 1975). Costs a comparison for each pair: 40 ms for 500 images of 1280.
+    /// Statistics 1975). Costs a comparison for each pair.
     pub fn of(sample: &[&[f32]]) -> Option<Self> {
         let mut scores = Vec::with_capacity(sample.len() * sample.len() / 2);
         for (number, row) in sample.iter().enumerate() {

@@ -21,7 +21,7 @@ pub const MIN_CLUSTER_SIZE_DEFAULT: usize = 5;
 /// 2013); rows in thin places are noise.
 ///
 /// Distances are those of the first 32 principal components of the rows, of shape `[rows, dimension]`.
-/// Costs O(n^2): 1 s for 2,000 rows. The same result each time.
+/// Costs O(n^2) at worst. The same result each time.
 ///
 /// # Errors
 /// [`LearnError::EmptyInput`], [`LearnError::ValueOutOfRange`]; [`LearnError::ClusterSize`] for a

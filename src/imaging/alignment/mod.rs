@@ -17,7 +17,7 @@ use refine::{Map, Tone};
 pub use turn::Turn;
 use windows::Coarse;
 
-/// A fingerprint made ready for comparisons: 30 us, and 0.2 ms more when windows are looked for.
+/// A fingerprint made ready for comparisons; what windows are looked for with is made when it is asked for.
 pub struct Prepared {
     fine: Plane,
     medium: Plane,

@@ -78,7 +78,7 @@ const THRESHOLD_MIN: f32 = 0.85;
 const THRESHOLD_MAX: f32 = 0.975;
 
 impl EditCalibration {
-    /// Measures a sample: about 1 ms for each pair, and 50 ms for each photo.
+    /// Measures a sample: of each pair and of each edit of a photo all ways to lie over each other.
     pub fn of(sample: &Sample<'_>) -> Self {
         let agreements: Vec<[Option<f32>; 3]> =
             sample.pairs.par_iter().map(|[first, second]| agreements(first, second)).collect();

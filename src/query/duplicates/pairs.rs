@@ -60,7 +60,7 @@ const BURST_SCORE_MIN: f32 = 0.75;
 
 /// Finds the pairs. `nearest` gives the neighbors of an image; `same_pixels` compares two files pixel by pixel, and is asked where their small copies are equal.
 ///
-/// Costs 1 ms for each image and for each of its neighbors that may be a crop.
+/// Costs an alignment for each image and each of its neighbors, and a look at all pairs of hashes.
 ///
 /// # Errors
 /// Those of the two functions.
