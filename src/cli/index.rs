@@ -35,6 +35,8 @@ pub(super) fn run(
     };
     if !report.interrupted {
         build_graph(&database, policy, output)?;
+        // Drawn now, so that no search has to wait for it.
+        database.chance()?;
     }
     if output.json {
         output.object(&report)?;

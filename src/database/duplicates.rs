@@ -1,6 +1,7 @@
 //! Duplicates, and what the user said of them.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -12,7 +13,8 @@ use crate::imaging::{self, DecodeLimits};
 use crate::index::{ExactIndex, VectorIndex, VectorSetBuilder};
 use crate::pixels::Pixels;
 use crate::query::{
-    self, Duplicates, EditCalibration, Filter, KeepRules, Pair, Pairs, QueryError, Sample, Tier,
+    self, Duplicates, EditCalibration, Filter, KeepRules, Pair, Pairs, QueryError, Sample, Sharers,
+    StoredGraph, Tier,
 };
 use crate::record::{ContentHash, Fingerprint, ImageId, Location, LocationRecord, LocationState};
 use crate::store::{DistinctEntry, JournalEntry};
@@ -173,7 +175,7 @@ impl Database {
             similar_min,
             on_compared,
         };
-        let nearest = |row: &ImageRow, k: usize| self.nearest(scope, row, k);
+        let nearest = |row: &ImageRow, k: usize| scope.nearest(row, k);
         let same_pixels = |a: &ImageRow, b: &ImageRow| {
             // A file that cannot be read now proves nothing.
             matches!((self.pixels(a, 0), self.pixels(b, 0)), (Some(a), Some(b)) if a == b)
@@ -196,8 +198,9 @@ impl Database {
             }
         }
         let rows = rows.to_vec();
-        if is_all && self.graph()?.ready().is_some() {
-            return Ok(Scope { loaded, rows, fingerprints, part: None });
+        if let Some(graph) = self.graph()?.ready().filter(|_| is_all) {
+            let near = Near::Graph(graph.clone());
+            return Ok(Scope { loaded, rows, fingerprints, near });
         }
         let mut vectors = VectorSetBuilder::new(self.encoder.space().dimension as usize);
         let mut members: Vec<Vec<ImageId>> = Vec::new();
@@ -206,33 +209,8 @@ impl Database {
             members.resize_with(members.len().max(node + 1), Vec::new);
             members[node].push(row.id);
         }
-        let part = Some((ExactIndex::new(vectors.finish().into()), members));
-        Ok(Scope { loaded, rows, fingerprints, part })
-    }
-
-    /// The images of a scope that are nearest to one of it, which is among them.
-    fn nearest(
-        &self,
-        scope: &Scope<'_>,
-        row: &ImageRow,
-        k: usize,
-    ) -> Result<Vec<(f32, ImageId)>, QueryError> {
-        let vector = scope.loaded.corpus.vector(row);
-        let found = match (&scope.part, self.graph()) {
-            (Some((index, members)), _) => {
-                let found = index.search(vector, k, None)?;
-                found.iter().map(|hit| (hit.score, members[hit.node as usize].clone())).collect()
-            }
-            (None, Ok(state)) => match state.ready() {
-                Some(graph) => graph.nearest(vector, k, None)?.0,
-                None => Vec::new(),
-            },
-            (None, Err(_)) => Vec::new(),
-        };
-        let images = found.into_iter().flat_map(|(score, ids): (f32, Vec<ImageId>)| {
-            ids.into_iter().map(move |id| (score, id))
-        });
-        Ok(images.collect())
+        let near = Near::Scan(ExactIndex::new(vectors.finish().into()), members);
+        Ok(Scope { loaded, rows, fingerprints, near })
     }
 
     /// Learns thresholds from photos of a scope.
@@ -251,7 +229,7 @@ impl Database {
             pairs.extend(two.next().zip(two.next()).map(|(a, b)| [a, b]));
         }
         for row in rows.iter().take(PAIRS / 2 / NEIGHBORS_TAKEN) {
-            let near = self.nearest(scope, row, NEIGHBORS_SKIPPED + NEIGHBORS_TAKEN)?;
+            let near = scope.nearest(row, NEIGHBORS_SKIPPED + NEIGHBORS_TAKEN)?;
             for (_, id) in near.into_iter().skip(NEIGHBORS_SKIPPED) {
                 pairs.extend(print(row.id).zip(print(id)).map(|(a, b)| [a, b]));
             }
@@ -282,6 +260,30 @@ struct Scope<'a> {
     loaded: &'a Loaded,
     rows: Vec<&'a ImageRow>,
     fingerprints: HashMap<ImageId, Fingerprint>,
-    /// An index over these images alone; absent where the graph serves.
-    part: Option<(ExactIndex, Vec<Vec<ImageId>>)>,
+    near: Near,
+}
+
+/// What finds neighbors in a scope.
+enum Near {
+    /// The graph, where the scope is all images.
+    Graph(Arc<StoredGraph>),
+    /// A scan of the distinct vectors of the scope, with the images of each.
+    Scan(ExactIndex, Vec<Vec<ImageId>>),
+}
+
+impl Scope<'_> {
+    /// The images that are nearest to one of them, which is among them.
+    fn nearest(&self, row: &ImageRow, k: usize) -> Result<Vec<(f32, ImageId)>, QueryError> {
+        let vector = self.loaded.corpus.vector(row);
+        let found: Vec<Sharers> = match &self.near {
+            Near::Graph(graph) => graph.nearest(vector, k, None)?.0,
+            Near::Scan(index, members) => {
+                let found = index.search(vector, k, None)?;
+                found.iter().map(|hit| (hit.score, members[hit.node as usize].clone())).collect()
+            }
+        };
+        let images =
+            found.into_iter().flat_map(|(score, ids)| ids.into_iter().map(move |id| (score, id)));
+        Ok(images.collect())
+    }
 }

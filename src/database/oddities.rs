@@ -58,7 +58,7 @@ impl Database {
 
     /// How often unrelated images of this collection score as high as a hit; `None` below 30 images.
     ///
-    /// Drawn anew by [`Database::index`], and here where that was long ago.
+    /// Kept beside the graph, and drawn anew when a tenth of the images came or went.
     ///
     /// # Errors
     /// [`Error::Store`].
