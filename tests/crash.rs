@@ -68,6 +68,24 @@ fn what_was_committed_before_the_kill_is_not_embedded_again() {
     assert!(kept >= committed, "{committed} were acknowledged, {kept} were kept");
 }
 
+#[test]
+fn a_transaction_whose_process_died_before_the_manifest_is_acknowledged_by_the_next() {
+    let folder = folder_with(&["tools"]);
+    run_ok(folder.path(), &["index"]);
+    let path = folder.path().join(".lookalike/MANIFEST.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let image = common::run_json(folder.path(), &["list"])[0]["paths"][0].clone();
+    run_ok(folder.path(), &["label", "add", "tool", image.as_str().unwrap()]);
+    // As a kill between the records and the manifest leaves it.
+    manifest["sealed"] = serde_json::Value::Null;
+    manifest.as_object_mut().unwrap().remove("checksum");
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    let report = common::run_json(folder.path(), &["verify"]).remove(0);
+    assert_eq!(report["records"]["labels"], 1);
+    assert_eq!(report["problems"], serde_json::json!([]));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_stops_cleanly_and_the_next_run_goes_on() {

@@ -187,6 +187,7 @@ impl Store {
         if sealed.is_none() {
             store.check_embeddings()?;
         }
+        store.acknowledge_last()?;
         store.delete_leftovers()?;
         store.delete_orphaned_segments()?;
         store.migrate()?;
@@ -255,13 +256,27 @@ impl Store {
             db.apply_batch(batch)?;
             db.flush().map(drop)
         })?;
-        committed.manifest.format_version = state.format_version;
-        committed.manifest.sequence = state.sequence;
-        committed.manifest.counts = state.counts;
-        committed.manifest.slots = self.segments.counts();
-        committed.manifest.spaces = self.spaces()?.into_iter().map(|(_, space)| space).collect();
         committed.state = state;
-        committed.manifest.write(&self.directory)
+        self.acknowledge(committed)
+    }
+
+    /// Writes down in the manifest what the last transaction left.
+    fn acknowledge(&self, Committed { state, manifest }: &mut Committed) -> Result<(), StoreError> {
+        manifest.format_version = state.format_version;
+        manifest.sequence = state.sequence;
+        manifest.counts = state.counts;
+        manifest.slots = self.segments.counts();
+        manifest.spaces = self.spaces()?.into_iter().map(|(_, space)| space).collect();
+        manifest.write(&self.directory)
+    }
+
+    /// Does it for a transaction whose process died before it could.
+    fn acknowledge_last(&self) -> Result<(), StoreError> {
+        let mut committed = self.committed();
+        if committed.state.sequence > committed.manifest.sequence {
+            self.acknowledge(&mut committed)?;
+        }
+        Ok(())
     }
 
     fn migrate(&self) -> Result<(), StoreError> {

@@ -78,8 +78,9 @@ pub fn run(folder: &Path, arguments: &[&str]) -> Output {
 /// Runs the program, which must succeed, and gives its standard output.
 pub fn run_ok(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}{said}", stderr(&output));
+    said
 }
 
 /// Runs the program with `--json`, which must succeed, and gives its lines.
