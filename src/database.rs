@@ -28,7 +28,7 @@ mod spaces;
 mod stats;
 mod verify;
 
-pub use duplicates::DuplicateSearch;
+pub use duplicates::{DuplicateSearch, Leak};
 pub use garbage::Garbage;
 use graph::GraphState;
 pub use graph::{GRAPH_FROM, GraphPolicy, GraphReport};

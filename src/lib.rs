@@ -43,7 +43,7 @@ mod database;
 mod error;
 
 pub use database::{
-    Database, DuplicateSearch, GRAPH_FROM, Garbage, GraphPolicy, GraphReport, ImageRow, Root,
+    Database, DuplicateSearch, GRAPH_FROM, Garbage, GraphPolicy, GraphReport, ImageRow, Leak, Root,
     Stats, VerifyReport,
 };
 pub use error::Error;
@@ -53,6 +53,6 @@ pub use ingest::{
 };
 pub use query::{
     Cluster, ClusterMember, Clusters, Comparison, Duplicate, DuplicateGroup, Duplicates,
-    EditCalibration, Filter, Guess, Hit, KeepRules, LabelCount, Method, Pair, Search, Suspect,
-    Tier, TrainReport,
+    EditCalibration, Filter, Guess, Hit, KeepRules, LabelCount, Method, Search, Suspect, Tier,
+    TrainReport,
 };

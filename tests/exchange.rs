@@ -119,3 +119,31 @@ fn files_that_no_export_wrote_are_refused_with_the_line() {
     std::fs::write(&array, bytes).unwrap();
     run_ok(folder.path(), &["import", "out"]);
 }
+
+#[test]
+fn fingerprints_and_what_is_not_the_same_come_back() {
+    let folder = folder_with(&["food", "tools"]);
+    std::fs::copy(
+        common::photos().join("near_duplicates/coffee.webp"),
+        folder.path().join("coffee.webp"),
+    )
+    .unwrap();
+    run_ok(folder.path(), &["index", "--no-detect"]);
+    run_ok(folder.path(), &["dupes", "--not-same", "coffee.webp", "food/coffee.jpg"]);
+    assert_eq!(run(folder.path(), &["dupes"]).status.code(), Some(1));
+    run_ok(folder.path(), &["export", "out"]);
+    std::fs::remove_dir_all(folder.path().join(".lookalike")).unwrap();
+    run_ok(folder.path(), &["import", "out"]);
+    let still = run(folder.path(), &["dupes"]);
+    assert_eq!(still.status.code(), Some(1));
+    assert!(!stderr(&still).contains("could not be compared"), "{}", stderr(&still));
+    run_ok(folder.path(), &["dupes", "--same", "coffee.webp", "food/coffee.jpg"]);
+    assert_eq!(run_json(folder.path(), &["dupes"]).len(), 1);
+    let lines = folder.path().join("out/images.jsonl");
+    let text = std::fs::read_to_string(&lines).unwrap();
+    let damaged = text.replacen("\"luma\":\"", "\"luma\":\"AAAA", 1);
+    std::fs::write(&lines, damaged).unwrap();
+    let refused = run(folder.path(), &["import", "out"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("its fingerprint is damaged"), "{}", stderr(&refused));
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lookalike::imaging::{Alignment, Turn};
 use lookalike::record::{ImageId, Location};
 use lookalike::{
-    Database, Duplicate, DuplicateGroup, DuplicateSearch, EditCalibration, Filter, KeepRules, Pair,
+    Database, Duplicate, DuplicateGroup, DuplicateSearch, EditCalibration, Filter, KeepRules, Leak,
     Tier,
 };
 use serde::Serialize;
@@ -254,7 +254,7 @@ fn described(tier: Tier, alignment: Option<Alignment>) -> String {
 
 fn print_leak(
     database: &Database,
-    leak: &Pair,
+    leak: &Leak,
     [train, test]: [&Filter; 2],
     output: &Output,
 ) -> anyhow::Result<()> {
@@ -267,7 +267,7 @@ fn print_leak(
         let location = locations.iter().find(under);
         Ok(location.map_or(FileLine { id, path: String::new() }, |at| file(database, id, at)))
     };
-    let (train, test) = (in_folder(leak.images[0], train)?, in_folder(leak.images[1], test)?);
+    let (train, test) = (in_folder(leak.train, train)?, in_folder(leak.test, test)?);
     if output.json {
         let likeness = likeness(leak.tier, leak.score, leak.alignment);
         return output.object(&LeakLine { train, test, likeness });

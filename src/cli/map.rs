@@ -112,7 +112,7 @@ fn png(
     let margin = small_px as f32 / side_px as f32 / 2.0;
     let inside = |at: f32| margin + at * (1.0 - 2.0 * margin);
     for (point, pixels) in rows.par_iter().map(small).collect::<Vec<_>>().into_iter().flatten() {
-        collage.lay(&pixels, inside(point.x), inside(point.y));
+        collage.lay(pixels, inside(point.x), inside(point.y));
     }
     bar.finish_and_clear();
     imaging::encode_png(&collage.into_pixels())

@@ -9,7 +9,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::{Database, ImageRow, Loaded};
 use crate::error::Error;
-use crate::imaging::{self, DecodeLimits};
+use crate::imaging::{self, Alignment, DecodeLimits};
 use crate::index::{ExactIndex, VectorIndex, VectorSetBuilder};
 use crate::pixels::Pixels;
 use crate::query::{
@@ -44,6 +44,21 @@ impl Default for DuplicateSearch {
             seed: 0,
         }
     }
+}
+
+/// A picture that a test set shares with the set that was trained on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Leak {
+    /// The image that was trained on.
+    pub train: ImageId,
+    /// The image of the test set.
+    pub test: ImageId,
+    /// How certain it is that they are the same.
+    pub tier: Tier,
+    /// How one lies over the other, where that was found out.
+    pub alignment: Option<Alignment>,
+    /// Cosine similarity of their embeddings, where they are among each other's nearest.
+    pub score: Option<f32>,
 }
 
 /// Photos that edits are made of.
@@ -93,7 +108,7 @@ impl Database {
         test: &Filter,
         search: &DuplicateSearch,
         on_compared: &(dyn Fn(usize, usize) + Sync),
-    ) -> Result<Vec<Pair>, Error> {
+    ) -> Result<Vec<Leak>, Error> {
         let loaded = self.loaded()?;
         let names = self.encoder.class_names();
         let all = self.rows()?;
@@ -108,23 +123,24 @@ impl Database {
         let calibration = self.calibrate(&scope, search.seed)?;
         let pairs =
             self.pairs(&scope, &calibration, search.up_to, search.similar_min, on_compared)?;
-        let same = in_train.intersection(&in_test).map(|id| Pair {
-            images: [*id, *id],
+        let same = in_train.intersection(&in_test).map(|id| Leak {
+            train: *id,
+            test: *id,
             tier: Tier::SameBytes,
             alignment: None,
             score: Some(1.0),
         });
-        let crosses = |[a, b]: [ImageId; 2]| in_train.contains(&a) && in_test.contains(&b);
         let across = pairs.into_iter().filter_map(|pair| {
-            let [a, b] = pair.images;
-            // The one of the training set first; an image of both was named already.
+            let Pair { images: [a, b], tier, alignment, score } = pair;
+            // An image of both sets was named already.
             let is_both = |id| in_train.contains(&id) && in_test.contains(&id);
-            let leaks = !is_both(a) && !is_both(b) && (crosses([a, b]) || crosses([b, a]));
-            let images = if crosses([a, b]) { [a, b] } else { [b, a] };
-            leaks.then_some(Pair { images, ..pair })
+            let (train, test) = if in_train.contains(&a) { (a, b) } else { (b, a) };
+            let leaks = !is_both(a) && !is_both(b);
+            let crosses = in_train.contains(&train) && in_test.contains(&test);
+            (leaks && crosses).then_some(Leak { train, test, tier, alignment, score })
         });
-        let mut found: Vec<Pair> = same.chain(across).collect();
-        found.sort_by_key(|pair| (pair.tier, pair.images));
+        let mut found: Vec<Leak> = same.chain(across).collect();
+        found.sort_by_key(|leak| (leak.tier, leak.train, leak.test));
         Ok(found)
     }
 
@@ -178,7 +194,7 @@ impl Database {
         let nearest = |row: &ImageRow, k: usize| scope.nearest(row, k);
         let same_pixels = |a: &ImageRow, b: &ImageRow| {
             // A file that cannot be read now proves nothing.
-            matches!((self.pixels(a, 0), self.pixels(b, 0)), (Some(a), Some(b)) if a == b)
+            matches!((self.pixels(a, None), self.pixels(b, None)), (Some(a), Some(b)) if a == b)
         };
         Ok(query::find_pairs(&among, &nearest, &same_pixels)?)
     }
@@ -221,7 +237,7 @@ impl Database {
         rows.shuffle(&mut random);
         let side_px = imaging::side_needed_px(self.encoder.input_side_px());
         let photos: Vec<Pixels> =
-            rows.iter().filter_map(|row| self.pixels(row, side_px)).take(PHOTOS).collect();
+            rows.iter().filter_map(|row| self.pixels(row, Some(side_px))).take(PHOTOS).collect();
         let mut pairs = Vec::new();
         let print = |id: ImageId| scope.fingerprints.get(&id);
         for _ in 0..PAIRS / 2 {
@@ -238,16 +254,17 @@ impl Database {
         Ok(EditCalibration::of(&Sample { photos: &photos, pairs: &pairs, pairs_in_all }))
     }
 
-    /// The pixels of an image, of which any file can be read; `side_px` 0 for all of them.
-    fn pixels(&self, row: &ImageRow, side_px: u32) -> Option<Pixels> {
+    /// The pixels of an image of which a file can be read: all of them, or as many as a shorter
+    /// side of `side_px` needs.
+    fn pixels(&self, row: &ImageRow, side_px: Option<u32>) -> Option<Pixels> {
         let limits = DecodeLimits::default();
         let decoded = row.locations.iter().find_map(|location| {
             let bytes = std::fs::read(location.to_path(&self.home)).ok()?;
             // The file may hold another image by now.
             let is_same = ContentHash::of(&bytes) == row.record.hash;
             let decoded = match side_px {
-                0 => imaging::decode(&bytes, &limits),
-                _ => imaging::decode_at_least(&bytes, &limits, side_px),
+                None => imaging::decode(&bytes, &limits),
+                Some(side_px) => imaging::decode_at_least(&bytes, &limits, side_px),
             };
             decoded.ok().filter(|_| is_same)
         });

@@ -1,11 +1,10 @@
 //! Edits that people make of photos, to measure how well they are recognised.
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::orient::orient;
 use super::resize::resized;
+use super::thumbnail::encode_jpeg;
 use super::{DecodeLimits, decode};
 use crate::pixels::Pixels;
 
@@ -112,12 +111,9 @@ fn cropped(image: &Pixels, share: f32, at: [f32; 2]) -> Pixels {
 }
 
 fn recompressed(image: &Pixels, quality: u8) -> Pixels {
-    let mut jpeg = Vec::new();
+    let read = encode_jpeg(image, quality)
+        .and_then(|jpeg| decode(&jpeg, &DecodeLimits::default()).ok())
+        .map(|read| read.pixels);
     // An image that JPEG cannot hold is too long for any side: it stays as it is.
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, quality);
-    let (width_px, height_px) = (image.width_px(), image.height_px());
-    let written =
-        encoder.write_image(image.rgb(), width_px, height_px, ExtendedColorType::Rgb8).is_ok();
-    let read = if written { decode(&jpeg, &DecodeLimits::default()).ok() } else { None };
-    read.map_or_else(|| image.clone(), |read| read.pixels)
+    read.unwrap_or_else(|| image.clone())
 }

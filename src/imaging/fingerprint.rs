@@ -1,6 +1,6 @@
 //! Makes the fingerprint of a decoded image.
 
-use super::resize::resized;
+use super::resize::{resized, shrunk};
 use crate::pixels::Pixels;
 use crate::record::{Fingerprint, Quality};
 
@@ -19,11 +19,8 @@ pub fn fingerprint(pixels: &Pixels) -> Fingerprint {
 }
 
 fn quality(pixels: &Pixels) -> Quality {
-    let longer_px = pixels.width_px().max(pixels.height_px());
-    let shrink = (f64::from(MEASURED_PX) / f64::from(longer_px)).min(1.0);
-    let inside = |length_px: u32| ((f64::from(length_px) * shrink).round() as u32).max(1);
-    let (width_px, height_px) = (inside(pixels.width_px()), inside(pixels.height_px()));
-    let levels = luma(&resized(pixels, width_px, height_px));
+    let measured = shrunk(pixels, MEASURED_PX);
+    let levels = luma(&measured);
     let mut histogram = [0_u32; 256];
     for level in &levels {
         histogram[usize::from(*level)] += 1;
@@ -42,7 +39,7 @@ fn quality(pixels: &Pixels) -> Quality {
         .map(|tone| f64::from(*tone) / count)
         .map(|share| -share * share.log2())
         .sum();
-    let detail = detail(&levels, width_px as usize);
+    let detail = detail(&levels, measured.width_px() as usize);
     Quality {
         // A variance below that of rounding is no detail.
         sharpness: if variance < 1e-5 { 0.0 } else { (detail / variance) as f32 },

@@ -17,9 +17,22 @@ pub fn orient(pixels: Pixels, orientation: u8) -> Pixels {
         _ => (pixels.width_px(), pixels.height_px()),
     };
     let mut rgb = vec![0; pixels.rgb().len()];
-    let source = pixels.rgb().as_chunks().0;
-    walk.copy(source, rgb.as_chunks_mut().0, width_px as usize);
+    let source = pixels.rgb().as_chunks::<3>().0;
+    walk.copy(source, rgb.as_chunks_mut::<3>().0, width_px as usize);
     Pixels::from_rgb(width_px, height_px, rgb).expect("a turned image has as many pixels as before")
+}
+
+/// Applies an EXIF orientation to a square of values, row by row.
+///
+/// # Panics
+/// When there are not `side * side` of them.
+pub(super) fn orient_square<T: Copy>(square: &[T], side: usize, orientation: u8) -> Vec<T> {
+    assert_eq!(square.len(), side * side, "a square has as many rows as columns");
+    let mut turned = square.to_vec();
+    if let Some(walk) = Walk::new(orientation, side, side) {
+        walk.copy(square, &mut turned, side);
+    }
+    turned
 }
 
 /// Where the source pixels of a turned image lie: the first one, and how many pixels further
@@ -51,7 +64,7 @@ impl Walk {
 
     /// Copies tile by tile: a whole row of a turned image would touch every row of the source,
     /// each in another cache line, and lose it before its next pixel is due.
-    fn copy(&self, source: &[[u8; 3]], target: &mut [[u8; 3]], width: usize) {
+    fn copy<T: Copy>(&self, source: &[T], target: &mut [T], width: usize) {
         const TILE: usize = 32;
         let height = target.len() / width;
         for top in (0..height).step_by(TILE) {
@@ -65,7 +78,7 @@ impl Walk {
         }
     }
 
-    fn copy_part(&self, source: &[[u8; 3]], part: &mut [[u8; 3]], x: usize, y: usize) {
+    fn copy_part<T: Copy>(&self, source: &[T], part: &mut [T], x: usize, y: usize) {
         let offset = x as isize * self.right + y as isize * self.down;
         let mut position = self.first.wrapping_add_signed(offset);
         for pixel in part {

@@ -29,6 +29,33 @@ pub(super) fn resized(pixels: &Pixels, width_px: u32, height_px: u32) -> Pixels 
     resize(&view(pixels), width_px, height_px)
 }
 
+/// Resizes an image so that no side is longer than `side_px`, at least 1, at its own shape; a
+/// smaller one stays as it is.
+pub(super) fn shrunk(pixels: &Pixels, side_px: u32) -> Pixels {
+    let (width_px, height_px) = (pixels.width_px(), pixels.height_px());
+    let shrink = f64::from(side_px.max(1)) / f64::from(width_px.max(height_px));
+    if shrink >= 1.0 {
+        return pixels.clone();
+    }
+    let inside = |length_px: u32| ((f64::from(length_px) * shrink).round() as u32).max(1);
+    resized(pixels, inside(width_px), inside(height_px))
+}
+
+/// Resizes a square of levels, row by row, to any size, at least one pixel.
+pub(super) fn resized_levels(levels: &[f32], side: usize, width: usize, height: usize) -> Vec<f32> {
+    let side_px = side as u32;
+    let source = ImageRef::new(side_px, side_px, bytemuck::cast_slice(levels), PixelType::F32)
+        .expect("a square has as many rows as columns");
+    let mut target = Image::new(width as u32, height as u32, PixelType::F32);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .expect("both are floats and the whole source is used");
+    // The buffer of bytes need not lie where floats can.
+    let (fours, _) = target.buffer().as_chunks::<4>();
+    fours.iter().map(|four| f32::from_ne_bytes(*four)).collect()
+}
+
 /// Brings a whole image of `width_px` x `height_px`, of which `pixels` may be a reduced copy, to the
 /// square that a detector takes, with the filter of Pillow's `BILINEAR`.
 ///

@@ -3,8 +3,9 @@
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::resize::resized;
+use super::resize::shrunk;
 use super::{DecodeLimits, ImagingError, decode_at_least};
+use crate::pixels::Pixels;
 
 /// Good enough for small pictures, at 3 to 8 kB each.
 const QUALITY: u8 = 80;
@@ -15,24 +16,23 @@ const QUALITY: u8 = 80;
 /// As [`decode_at_least`].
 pub fn thumbnail(bytes: &[u8], side_px: u32) -> Result<Vec<u8>, ImagingError> {
     let image = decode_at_least(bytes, &DecodeLimits::default(), side_px)?;
-    let (width_px, height_px) = (image.pixels.width_px(), image.pixels.height_px());
-    let longer_px = f64::from(width_px.max(height_px));
-    let shrink = (f64::from(side_px.max(1)) / longer_px).min(1.0);
-    let inside = |length_px: u32| ((f64::from(length_px) * shrink).round() as u32).max(1);
-    let (across_px, down_px) = (inside(width_px), inside(height_px));
-    let pixels = resized(&image.pixels, across_px, down_px);
+    Ok(encode_jpeg(&shrunk(&image.pixels, side_px), QUALITY)
+        .expect("writing RGB of a small size to memory as JPEG has no reason to fail"))
+}
+
+/// Writes an image as JPEG of a quality from 1 to 100; `None` when a side is longer than JPEG takes.
+pub(super) fn encode_jpeg(pixels: &Pixels, quality: u8) -> Option<Vec<u8>> {
     let mut jpeg = Vec::new();
-    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
-        .write_image(pixels.rgb(), across_px, down_px, ExtendedColorType::Rgb8)
-        .expect("writing RGB of a small size to memory as JPEG has no reason to fail");
-    Ok(jpeg)
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, quality);
+    let (width_px, height_px) = (pixels.width_px(), pixels.height_px());
+    let written = encoder.write_image(pixels.rgb(), width_px, height_px, ExtendedColorType::Rgb8);
+    written.is_ok().then_some(jpeg)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{decode, encode_png};
     use super::*;
-    use crate::pixels::Pixels;
 
     #[test]
     fn long_images_keep_their_shape_and_small_ones_their_size() {

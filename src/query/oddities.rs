@@ -57,16 +57,6 @@ pub enum Issue {
 }
 
 impl Issue {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Blurry,
-        Self::Dark,
-        Self::Overexposed,
-        Self::LowInformation,
-        Self::OddSize,
-        Self::OddAspect,
-    ];
-
     /// What it is, in words.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,6 @@
 //! Lays one image over another, turned, mirrored or cropped, and says how far they agree.
 //!
-//! Works on the small copies of fingerprints: a millisecond for a pair that may match, a twentieth
-//! of it for others.
+//! Works on the small copies of fingerprints.
 
 mod plane;
 mod refine;
@@ -15,9 +14,9 @@ use crate::record::Fingerprint;
 use plane::Plane;
 use refine::{Map, Tone};
 pub use turn::Turn;
-use windows::Coarse;
+use windows::{Candidate, Coarse};
 
-/// A fingerprint made ready for comparisons; what windows are looked for with is made when it is asked for.
+/// A fingerprint made ready for comparisons; what windows are looked for with is made on demand.
 pub struct Prepared {
     fine: Plane,
     medium: Plane,
@@ -76,12 +75,15 @@ pub fn align_whole(first: &Prepared, second: &Prepared) -> Option<Alignment> {
 pub fn align(first: &Prepared, second: &Prepared) -> Option<Alignment> {
     let inside = windows::find(first.coarse(), second.coarse(), WINDOWS);
     let around = windows::find(second.coarse(), first.coarse(), WINDOWS);
-    let inside = inside.iter().map(|window| (window, first, second));
-    let around = around.iter().map(|window| (window, second, first));
+    let is_likely = |window: &&Candidate| window.correlation >= CORRELATION_MIN;
+    let inside = inside.iter().filter(is_likely);
+    let around = around.iter().filter(is_likely);
     inside
-        .chain(around)
-        .filter(|(window, _, _)| window.correlation >= CORRELATION_MIN)
-        .filter_map(|(window, whole, part)| judged(whole, part, window.map))
+        .filter_map(|window| judged(first, second, window.map))
+        .chain(around.filter_map(|window| {
+            let found = judged(second, first, window.map)?;
+            Some(Alignment { gain: 1.0 / found.gain, ..found })
+        }))
         .max_by(|a, b| a.agreement.total_cmp(&b.agreement))
 }
 
@@ -91,14 +93,14 @@ fn judged(whole: &Prepared, part: &Prepared, start: Map) -> Option<Alignment> {
     let (map, tone) = refine::refine(&whole.fine, &part.fine, map, tone, 4)?;
     let under = refine::sample(&whole.fine, &map);
     let agreement = structure::agreement(&under, &part.fine.levels, tone.gain, whole.fine.side)?;
-    let mut differences: Vec<f32> = under
+    let differences = under
         .iter()
         .zip(&part.fine.levels)
         .map(|(under, level)| (level - tone.gain * under - tone.offset).abs())
-        .filter(|difference| difference.is_finite())
-        .collect();
-    differences.sort_by(f32::total_cmp);
-    let difference = differences.iter().sum::<f32>() / differences.len().max(1) as f32;
+        .filter(|difference| difference.is_finite());
+    let (sum, count) =
+        differences.fold((0.0, 0_u32), |(sum, count), difference| (sum + difference, count + 1));
+    let difference = sum / count.max(1) as f32;
     let share = (map.scale_x.min(1.0) * map.scale_y.min(1.0)).min(1.0);
     Some(Alignment { agreement, turn: Turn::None, share, difference, gain: tone.gain })
 }

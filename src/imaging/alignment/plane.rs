@@ -1,5 +1,6 @@
 //! A square of grey levels as floats, in several sizes.
 
+use crate::imaging::resize::resized_levels;
 use crate::record::Fingerprint;
 
 /// A square of levels, rows top to bottom.
@@ -36,25 +37,9 @@ impl Plane {
         Self { side, levels: blur(&blur(&self.levels)) }
     }
 
-    /// At another size, each pixel the mean of what it covers.
+    /// At another size, antialiased.
     pub(super) fn resampled(&self, width: usize, height: usize) -> Vec<f32> {
-        let rows = covers(self.side, height);
-        let columns = covers(self.side, width);
-        let mut narrow = Vec::with_capacity(self.side * width);
-        for row in self.levels.chunks_exact(self.side) {
-            narrow.extend(
-                columns
-                    .iter()
-                    .map(|cover| cover.iter().map(|(at, share)| row[*at] * share).sum::<f32>()),
-            );
-        }
-        let mut levels = Vec::with_capacity(width * height);
-        for cover in &rows {
-            for x in 0..width {
-                levels.push(cover.iter().map(|(y, share)| narrow[y * width + x] * share).sum());
-            }
-        }
-        levels
+        resized_levels(&self.levels, self.side, width, height)
     }
 
     pub(super) fn reduced(&self, side: usize) -> Self {
@@ -63,27 +48,6 @@ impl Plane {
 
     /// Turned or mirrored.
     pub(super) fn turned(&self, by: super::Turn) -> Self {
-        let last = self.side - 1;
-        let mut levels = Vec::with_capacity(self.levels.len());
-        for y in 0..self.side {
-            for x in 0..self.side {
-                let (x, y) = by.source(x, y, last);
-                levels.push(self.at(x, y));
-            }
-        }
-        Self { side: self.side, levels }
+        Self { side: self.side, levels: by.of_square(&self.levels, self.side) }
     }
-}
-
-/// For each of `to` pixels, the pixels among `from` that it covers, with their shares.
-fn covers(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
-    let step = from as f32 / to as f32;
-    let cover = |index: usize| {
-        let (start, end) = (index as f32 * step, (index + 1) as f32 * step);
-        let first = start as usize;
-        let last = (end.ceil() as usize).min(from);
-        let share = |at: usize| (end.min(at as f32 + 1.0) - start.max(at as f32)).max(0.0) / step;
-        (first..last).map(|at| (at, share(at))).collect()
-    };
-    (0..to).map(cover).collect()
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::imaging::orient::orient_square;
+
 /// How an image lies over another: turned by quarters, mirrored, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,17 +39,25 @@ impl Turn {
         Self::Transversed,
     ];
 
-    /// Where the pixel at `x`, `y` of the turned square comes from; `last` is the highest index.
-    pub(crate) fn source(self, x: usize, y: usize, last: usize) -> (usize, usize) {
+    /// Turns a square of values, row by row.
+    ///
+    /// # Panics
+    /// When there are not `side * side` of them.
+    pub fn of_square<T: Copy>(self, square: &[T], side: usize) -> Vec<T> {
+        orient_square(square, side, self.orientation())
+    }
+
+    /// The EXIF orientation that a viewer undoes in this way.
+    fn orientation(self) -> u8 {
         match self {
-            Self::None => (x, y),
-            Self::Mirrored => (last - x, y),
-            Self::HalfTurn => (last - x, last - y),
-            Self::Flipped => (x, last - y),
-            Self::Clockwise => (y, last - x),
-            Self::Counterclockwise => (last - y, x),
-            Self::Transposed => (y, x),
-            Self::Transversed => (last - y, last - x),
+            Self::None => 1,
+            Self::Mirrored => 2,
+            Self::HalfTurn => 3,
+            Self::Flipped => 4,
+            Self::Transposed => 5,
+            Self::Clockwise => 6,
+            Self::Transversed => 7,
+            Self::Counterclockwise => 8,
         }
     }
 }

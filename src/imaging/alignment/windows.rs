@@ -54,7 +54,7 @@ pub(super) fn find(whole: &Coarse, part: &Coarse, count: usize) -> Vec<Candidate
             }
         }
     }
-    found.sort_by(|a, b| b.correlation.total_cmp(&a.correlation));
+    found.sort_unstable_by(|a, b| b.correlation.total_cmp(&a.correlation));
     let mut kept: Vec<Candidate> = Vec::new();
     for candidate in found {
         if kept.len() == count {

@@ -80,34 +80,39 @@ const THRESHOLD_MAX: f32 = 0.975;
 impl EditCalibration {
     /// Measures a sample: of each pair and of each edit of a photo all ways to lie over each other.
     pub fn of(sample: &Sample<'_>) -> Self {
-        let agreements: Vec<[Option<f32>; 3]> =
-            sample.pairs.par_iter().map(|[first, second]| agreements(first, second)).collect();
-        let fallback = Thresholds::default();
-        let learned = |way: usize, fallback: f32| {
-            let found = agreements.iter().map(|found| found[way].unwrap_or(0.0));
+        let learned = |agreement: fn(&Fingerprint, &Fingerprint) -> Option<f32>, fallback| {
+            let pairs = sample.pairs.par_iter();
+            let found = pairs.map(|[first, second]| agreement(first, second).unwrap_or(0.0));
             threshold(found.collect(), sample.pairs_in_all).unwrap_or(fallback)
         };
+        let fallback = Thresholds::default();
         let thresholds = Thresholds {
-            whole: learned(0, fallback.whole),
-            turned: learned(1, fallback.turned),
-            cropped: learned(2, fallback.cropped),
+            whole: learned(whole, fallback.whole),
+            turned: learned(turned, fallback.turned),
+            cropped: learned(cropped, fallback.cropped),
         };
         let edits = Edit::ALL.map(|edit| recall(sample.photos, edit, &thresholds));
         Self { thresholds, edits: edits.to_vec(), pairs: sample.pairs.len() }
     }
 }
 
-/// The agreement of two images in the three ways of [`Thresholds`].
-fn agreements(first: &Fingerprint, second: &Fingerprint) -> [Option<f32>; 3] {
-    let (a, b) = (Prepared::new(first), Prepared::new(second));
-    let turned = Turn::ALL[1..].iter().filter_map(|turn| {
-        align_whole(&a, &Prepared::turned(second, *turn)).map(|found| found.agreement)
+/// The agreement of two images in one of the ways of [`Thresholds`].
+fn whole(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
+    let found = align_whole(&Prepared::new(first), &Prepared::new(second));
+    found.map(|found| found.agreement)
+}
+
+fn turned(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
+    let first = Prepared::new(first);
+    let found = Turn::ALL[1..].iter().filter_map(|turn| {
+        align_whole(&first, &Prepared::turned(second, *turn)).map(|found| found.agreement)
     });
-    [
-        align_whole(&a, &b).map(|found| found.agreement),
-        turned.max_by(f32::total_cmp),
-        align(&a, &b).map(|found| found.agreement),
-    ]
+    found.max_by(f32::total_cmp)
+}
+
+fn cropped(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
+    let found = align(&Prepared::new(first), &Prepared::new(second));
+    found.map(|found| found.agreement)
 }
 
 fn threshold(mut found: Vec<f32>, pairs_in_all: usize) -> Option<f32> {
@@ -130,11 +135,10 @@ fn recall(photos: &[Pixels], edit: Edit, thresholds: &Thresholds) -> EditRecall 
         // Crops lie at a different place in each photo, the same in each run.
         let at = [3, 7].map(|step| (number * step % 11) as f32 / 10.0);
         let (original, edited) = (fingerprint(photo), fingerprint(&edit.apply(photo, at)));
-        let [whole, turned, cropped] = agreements(&original, &edited);
         let passes = |found: Option<f32>, least: f32| found.is_some_and(|found| found >= least);
-        passes(whole, thresholds.whole)
-            || passes(turned, thresholds.turned)
-            || passes(cropped, thresholds.cropped)
+        passes(whole(&original, &edited), thresholds.whole)
+            || passes(turned(&original, &edited), thresholds.turned)
+            || passes(cropped(&original, &edited), thresholds.cropped)
     };
     let found = photos.par_iter().enumerate().filter(|photo| is_found(*photo)).count();
     EditRecall { edit, found, made: photos.len() }

@@ -26,7 +26,7 @@ const CONTRAST_MIN: f32 = 0.01;
 pub(super) fn by_hash(fingerprints: &[&Fingerprint]) -> Vec<Candidate> {
     let hash = |fingerprint: &&Fingerprint| {
         let is_flat = fingerprint.quality.contrast < CONTRAST_MIN;
-        (!is_flat).then(|| Turn::ALL.map(|turn| turned_hash(fingerprint, turn)))
+        (!is_flat).then(|| turned_hashes(fingerprint))
     };
     let hashes: Vec<Option<[u64; 8]>> = fingerprints.par_iter().map(hash).collect();
     let (places, upright): (Vec<usize>, Vec<u64>) = hashes
@@ -50,19 +50,23 @@ pub(super) fn by_hash(fingerprints: &[&Fingerprint]) -> Vec<Candidate> {
     (0..places.len()).into_par_iter().flat_map_iter(of_second).collect()
 }
 
-/// For each square whether it is lighter than half of them are, of an image that is turned.
-fn turned_hash(fingerprint: &Fingerprint, turn: Turn) -> u64 {
+/// For each square whether it is lighter than half of them are, of the image in all eight ways.
+fn turned_hashes(fingerprint: &Fingerprint) -> [u64; Turn::ALL.len()] {
     let side = Fingerprint::SIDE_PX / SQUARES;
-    let sum = |at: usize| -> u32 {
-        let (x, y) = turn.source(at % SQUARES, at / SQUARES, SQUARES - 1);
-        let rows = fingerprint.luma().chunks_exact(Fingerprint::SIDE_PX).skip(y * side).take(side);
-        rows.flat_map(|row| &row[x * side..][..side]).map(|level| u32::from(*level)).sum()
-    };
-    let sums: [u32; SQUARES * SQUARES] = std::array::from_fn(sum);
+    let mut sums = [0_u32; SQUARES * SQUARES];
+    for (y, row) in fingerprint.luma().chunks_exact(Fingerprint::SIDE_PX).enumerate() {
+        for (x, square) in row.chunks_exact(side).enumerate() {
+            let sum: u32 = square.iter().map(|level| u32::from(*level)).sum();
+            sums[y / side * SQUARES + x] += sum;
+        }
+    }
     let mut sorted = sums;
     sorted.sort_unstable();
     let median = sorted[sums.len() / 2];
-    sums.iter().enumerate().fold(0, |hash, (at, sum)| hash | (u64::from(*sum >= median) << at))
+    Turn::ALL.map(|turn| {
+        let turned = turn.of_square(&sums, SQUARES);
+        turned.iter().rev().fold(0, |hash, sum| hash << 1 | u64::from(*sum >= median))
+    })
 }
 
 #[cfg(test)]
@@ -70,15 +74,16 @@ mod tests {
     use super::*;
     use crate::record::Quality;
 
-    /// A picture without any symmetry.
+    /// A picture without any symmetry, turned.
     fn picture(turn: Turn) -> Fingerprint {
         let side = Fingerprint::SIDE_PX;
         let level = |at: usize| {
-            let (x, y) = turn.source(at % side, at / side, side - 1);
+            let (x, y) = (at % side, at / side);
             ((x * x / 12 + 3 * y) % 256) as u8
         };
+        let upright: Vec<u8> = (0..side * side).map(level).collect();
         let quality = Quality { contrast: 0.2, ..Quality::default() };
-        Fingerprint::new((0..side * side).map(level).collect(), quality).unwrap()
+        Fingerprint::new(turn.of_square(&upright, side), quality).expect("as many levels")
     }
 
     #[test]
@@ -88,7 +93,8 @@ mod tests {
             let turned = picture(turn);
             let found = by_hash(&[&upright, &turned]);
             let undone = found.iter().any(|candidate| {
-                turned_hash(&turned, candidate.turn) == turned_hash(&upright, Turn::None)
+                let back = candidate.turn.of_square(turned.luma(), Fingerprint::SIDE_PX);
+                back == upright.luma()
             });
             assert!(undone, "{turn:?}: {found:?}");
         }
@@ -97,7 +103,7 @@ mod tests {
     #[test]
     fn flat_images_are_no_candidates() {
         let luma = vec![90; Fingerprint::SIDE_PX * Fingerprint::SIDE_PX];
-        let flat = Fingerprint::new(luma, Quality::default()).unwrap();
+        let flat = Fingerprint::new(luma, Quality::default()).expect("as many levels");
         assert_eq!(by_hash(&[&flat, &flat]), []);
     }
 }

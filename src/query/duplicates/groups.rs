@@ -144,8 +144,14 @@ impl<'a> Grouping<'a> {
         });
         let mut others: Vec<Duplicate> = copies.collect();
         for id in all().filter(|id| *id != kept) {
-            // Compared with the one to keep, else with the whole copy of it that stands for it.
-            let pair = self.pairs.get(&[kept, id]).or_else(|| self.pairs.get(&[hub, id]))?;
+            let (tier, alignment, score) = match self.pairs.get(&[kept, id]) {
+                Some(pair) => (pair.tier, pair.alignment, pair.score),
+                // Both were compared with the hub, and are no closer than the farther one.
+                None => {
+                    let tier = |other: ImageId| self.pairs.get(&[hub, other]).map(|pair| pair.tier);
+                    (tier(kept)?.max(tier(id)?), None, None)
+                }
+            };
             let reason = match self.prefer(kept, id) {
                 (Ordering::Less, reason) => reason,
                 _ => Some("the others are edits of it"),
@@ -153,14 +159,92 @@ impl<'a> Grouping<'a> {
             others.extend(self.rows[&id].locations.iter().map(|location| Duplicate {
                 id,
                 location: location.clone(),
-                tier: pair.tier,
-                alignment: pair.alignment,
-                score: pair.score,
+                tier,
+                alignment,
+                score,
                 reason,
             }));
         }
         others.sort_by(|a, b| (a.tier, &a.location).cmp(&(b.tier, &b.location)));
         let tier = others.iter().map(|other| other.tier).max()?;
         Some(DuplicateGroup { tier, keep: (kept, files[0].clone()), others })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{ContentHash, ImageRecord};
+
+    /// An image with a file for each name and so many pixels.
+    fn image(id: u64, width_px: u32, files: &[&str]) -> Row {
+        let record = ImageRecord {
+            hash: ContentHash::of(&id.to_le_bytes()),
+            width_px,
+            height_px: 1,
+            size_bytes: 1,
+            format: "JPEG".to_owned(),
+            orientation: 1,
+            captured_at: None,
+            camera: None,
+            classes: Vec::new(),
+            position: None,
+        };
+        Row {
+            id: ImageId(id),
+            record,
+            locations: files.iter().map(|name| Location::from_bytes((*name).into())).collect(),
+            label: None,
+            prediction: None,
+            raws: Vec::new(),
+            developed: None,
+        }
+    }
+
+    fn pair(a: u64, b: u64, tier: Tier) -> Pair {
+        Pair { images: [ImageId(a), ImageId(b)], tier, alignment: None, score: None }
+    }
+
+    fn grouped(rows: &[Row], pairs: &[Pair], rules: &KeepRules) -> Vec<(u64, Vec<u64>)> {
+        let rows: Vec<&Row> = rows.iter().collect();
+        let groups = group(&rows, &HashMap::new(), pairs, rules, Tier::Edited);
+        let ids = |others: &[Duplicate]| others.iter().map(|other| other.id.0).collect();
+        groups.iter().map(|group| (group.keep.0.0, ids(&group.others))).collect()
+    }
+
+    #[test]
+    fn a_chain_does_not_join_its_ends() {
+        let rows: Vec<Row> = (1..=5).map(|id| image(id, 10, &[&id.to_string()])).collect();
+        let chain: Vec<Pair> = (1..=4).map(|id| pair(id, id + 1, Tier::Edited)).collect();
+        let found = grouped(&rows, &chain, &KeepRules::default());
+        assert_eq!(found, [(2, vec![1, 3]), (4, vec![5])]);
+    }
+
+    #[test]
+    fn the_hub_is_kept_unless_a_whole_copy_of_it_is_better_or_a_folder_wants_another() {
+        let rows = [
+            image(1, 10, &["a"]),
+            image(2, 40, &["b"]),
+            image(3, 90, &["keep/c"]),
+            image(4, 5, &["d"]),
+        ];
+        let pairs =
+            [pair(1, 2, Tier::Reencoded), pair(1, 3, Tier::Edited), pair(1, 4, Tier::Edited)];
+        // The third has more pixels, but is an edit; the second is the first with more pixels.
+        assert_eq!(grouped(&rows, &pairs, &KeepRules::default()), [(2, vec![1, 3, 4])]);
+        let folder = KeepRules { folders: vec![Location::from_bytes(b"keep".to_vec())] };
+        assert_eq!(grouped(&rows, &pairs, &folder), [(3, vec![1, 2, 4])]);
+    }
+
+    #[test]
+    fn files_of_one_image_are_a_group_and_missing_files_are_in_none() {
+        let rows = [image(1, 10, &["x/a.jpg", "a.jpg"]), image(2, 10, &[]), image(3, 10, &["c"])];
+        let pairs = [pair(1, 2, Tier::Reencoded), pair(2, 3, Tier::Reencoded)];
+        let found: Vec<&Row> = rows.iter().collect();
+        let groups = group(&found, &HashMap::new(), &pairs, &KeepRules::default(), Tier::Edited);
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].keep.1.as_bytes(), b"a.jpg");
+        assert_eq!((groups[0].tier, groups[0].others.len()), (Tier::SameBytes, 1));
+        assert_eq!(group(&[], &HashMap::new(), &[], &KeepRules::default(), Tier::Edited), []);
     }
 }

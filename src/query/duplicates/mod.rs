@@ -37,16 +37,6 @@ pub enum Tier {
 }
 
 impl Tier {
-    /// All of them, the most certain first.
-    pub const ALL: [Self; 6] = [
-        Self::SameBytes,
-        Self::SamePixels,
-        Self::Reencoded,
-        Self::Edited,
-        Self::Burst,
-        Self::Similar,
-    ];
-
     /// What it is, in words.
     pub fn name(self) -> &'static str {
         match self {

@@ -209,3 +209,46 @@ fn is_burst(a: &Row, b: &Row) -> bool {
     let apart = later.duration_since(earlier).abs();
     camera(a).is_some() && camera(a) == camera(b) && apart <= BURST
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::ImageRecord;
+
+    fn shot(camera: &str, captured_at: &str) -> Row {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let record = ImageRecord {
+            hash: ContentHash::of(captured_at.as_bytes()),
+            width_px: 1,
+            height_px: 1,
+            size_bytes: 1,
+            format: "JPEG".to_owned(),
+            orientation: 1,
+            captured_at: text(captured_at),
+            camera: text(camera),
+            classes: Vec::new(),
+            position: None,
+        };
+        Row {
+            id: ImageId(1),
+            record,
+            locations: Vec::new(),
+            label: None,
+            prediction: None,
+            raws: Vec::new(),
+            developed: None,
+        }
+    }
+
+    #[test]
+    fn shots_of_one_camera_within_ten_seconds_are_a_burst_over_midnight_too() {
+        let first = shot("X", "2023-12-31T23:59:55");
+        assert!(is_burst(&first, &shot("X", "2024-01-01T00:00:05")));
+        assert!(is_burst(&shot("X", "2024-01-01T00:00:05"), &first));
+        assert!(!is_burst(&first, &shot("X", "2024-01-01T00:00:06")));
+        assert!(!is_burst(&first, &shot("Y", "2024-01-01T00:00:05")));
+        assert!(!is_burst(&first, &shot("X", "")), "no time");
+        assert!(!is_burst(&shot("", "2024-01-01T00:00:05"), &shot("", "2024-01-01T00:00:05")));
+        assert!(!is_burst(&first, &shot("X", "2024-01")), "no whole time");
+    }
+}
