@@ -11,11 +11,13 @@ use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
 use crate::query::{self, Clusters, Corpus, Filter, Method, Objects, Rows};
 use crate::record::{ContentHash, ImageId, Location, LocationState, SpaceId};
 use crate::store::Store;
+use crate::thumbs::Thumbnails;
 use crate::vector::Embedding;
 
 mod derived;
 mod duplicates;
 mod evaluation;
+mod files;
 mod garbage;
 mod graph;
 mod labels;
@@ -73,6 +75,7 @@ pub struct Database {
     encoder: Arc<dyn Encoder>,
     detector: Option<Arc<dyn Detector>>,
     space: SpaceId,
+    thumbs: Thumbnails,
     beside: bool,
     /// What graphs are built for, when that was said.
     recall_per_mille: Option<usize>,
@@ -120,8 +123,10 @@ impl Database {
             .map_err(|source| Error::File { path: directory.to_owned(), source })?
             .parent()
             .map_or_else(|| directory.to_owned(), Path::to_owned);
+        let thumbs = Thumbnails::new(directory.join("thumbs"));
         let database = Self {
             store,
+            thumbs,
             home,
             encoder,
             detector: None,
@@ -189,6 +194,7 @@ impl Database {
             space: self.space,
             beside: self.beside,
             detector: self.detector_with_space()?,
+            thumbs: &self.thumbs,
         };
         let report = ingest::run(target, folders, options, control);
         // Whoever searched meanwhile loaded a part.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::index::{IndexError, SnapshotError};
 use crate::inference::InferenceError;
 use crate::ingest::IngestError;
-use crate::query::QueryError;
+use crate::query::{GivenError, QueryError};
 use crate::record::ImageId;
 use crate::store::StoreError;
 
@@ -33,6 +33,15 @@ pub enum Error {
         /// The number.
         id: ImageId,
     },
+    /// No file of an image is there as it was indexed.
+    #[error("no file of image {id} is there as it was indexed: `lookalike index` looks again")]
+    NoFile {
+        /// The number.
+        id: ImageId,
+    },
+    /// A file that was given, or one of the database, cannot be used as an image.
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// An image has no embedding by the network that is asked.
     #[error("image {id} is not embedded by {model} yet: `lookalike index` adds what is missing")]
     NotEmbedded {

@@ -37,6 +37,7 @@ pub mod pixels;
 pub mod query;
 pub mod record;
 pub mod store;
+pub mod thumbs;
 pub mod vector;
 
 mod database;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the bottom up; one may use those in rows above it, not its peers.
 const LAYERS: &[&[&str]] = &[
     &["record", "pixels", "vector"],
-    &["imaging", "inference", "store", "index", "learn"],
+    &["imaging", "inference", "store", "index", "learn", "thumbs"],
     &["objects"],
     &["ingest", "query"],
     &["database", "error"],

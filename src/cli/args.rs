@@ -175,6 +175,9 @@ pub(super) struct WalkArgs {
     /// Folders to descend below DIR, at most
     #[arg(long, value_name = "N")]
     pub(super) max_depth: Option<usize>,
+    /// Make thumbnails when they are needed, not now
+    #[arg(long)]
+    pub(super) no_thumbs: bool,
     /// Largest image that is read, in millions of pixels
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(super) max_megapixels: u32,

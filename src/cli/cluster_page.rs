@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lookalike::imaging::{self, DecodeLimits};
 use lookalike::record::ImageId;
-use lookalike::{Cluster, Clusters, Database, imaging};
+use lookalike::{Cluster, Clusters, Database};
 use rayon::prelude::*;
 
 use super::cluster::described;
@@ -126,9 +127,11 @@ fn pictures(
             locations.iter().map(|location| location.to_path(database.home())).collect();
         found.push((paths, score));
     }
+    let thumbnail =
+        |bytes: &[u8]| imaging::thumbnail(bytes, THUMBNAIL_PX, &DecodeLimits::default());
     let read = |(paths, score): (Vec<PathBuf>, Option<f32>)| {
         let bytes = paths.iter().find_map(|path| std::fs::read(path).ok());
-        let jpeg = bytes.and_then(|bytes| imaging::thumbnail(&bytes, THUMBNAIL_PX).ok());
+        let jpeg = bytes.and_then(|bytes| thumbnail(&bytes).ok());
         Picture { path: paths.into_iter().next().unwrap_or_default(), jpeg, score }
     };
     Ok(found.into_par_iter().map(read).collect())

@@ -101,6 +101,7 @@ pub(super) fn options(global: &GlobalArgs, walk: &WalkArgs) -> IndexOptions {
             exclude: walk.exclude.clone(),
             depth_max: walk.max_depth,
         },
+        thumbnails: !walk.no_thumbs,
         ..IndexOptions::default()
     };
     if let Some(threads) = global.threads {

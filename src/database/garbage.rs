@@ -76,7 +76,7 @@ impl Database {
 
     /// Removes what the database knows of images, but for your labels.
     ///
-    /// Labels belong to content and come back with it. The vector graph does not
+    /// Labels belong to content and come back with it. The thumbnails go too. The vector graph does not
     /// fit any more then; the next [`Database::update_graph`] builds it again.
     ///
     /// # Errors
@@ -93,6 +93,7 @@ impl Database {
                 }
                 Ok::<(), StoreError>(())
             })?;
+            batch.iter().for_each(|image| self.thumbs.remove(&image.hash));
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub use format::{ImageFormat, is_image_start};
 pub use limits::DecodeLimits;
 pub use orient::orient;
 pub use resize::{cut_out, fit, side_needed_px, squash};
-pub use thumbnail::thumbnail;
+pub use thumbnail::{thumbnail, thumbnail_of};
 
 /// Raised whenever a file that could not be read before can be read now, so that it is tried again.
 pub const READER_VERSION: u32 = 2;

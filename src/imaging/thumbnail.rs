@@ -14,10 +14,19 @@ const QUALITY: u8 = 80;
 ///
 /// # Errors
 /// As [`decode_at_least`].
-pub fn thumbnail(bytes: &[u8], side_px: u32) -> Result<Vec<u8>, ImagingError> {
-    let image = decode_at_least(bytes, &DecodeLimits::default(), side_px)?;
-    Ok(encode_jpeg(&shrunk(&image.pixels, side_px), QUALITY)
-        .expect("writing RGB of a small size to memory as JPEG has no reason to fail"))
+pub fn thumbnail(
+    bytes: &[u8],
+    side_px: u32,
+    limits: &DecodeLimits,
+) -> Result<Vec<u8>, ImagingError> {
+    Ok(thumbnail_of(&decode_at_least(bytes, limits, side_px)?.pixels, side_px))
+}
+
+/// Returns a JPEG of an image, at most `side_px` (at least 1) on either side and never enlarged.
+#[must_use]
+pub fn thumbnail_of(image: &Pixels, side_px: u32) -> Vec<u8> {
+    encode_jpeg(&shrunk(image, side_px), QUALITY)
+        .expect("writing RGB of a small size to memory as JPEG has no reason to fail")
 }
 
 /// Writes an image as JPEG of a quality from 1 to 100; `None` when a side is longer than JPEG takes.
@@ -48,11 +57,11 @@ mod tests {
         ] {
             let rgb = vec![90; (width_px * height_px * 3) as usize];
             let pixels = Pixels::from_rgb(width_px, height_px, rgb).unwrap();
-            let jpeg = thumbnail(&encode_png(&pixels), 80).unwrap();
+            let jpeg = thumbnail(&encode_png(&pixels), 80, &DecodeLimits::default()).unwrap();
             let back = decode(&jpeg, &DecodeLimits::default()).unwrap();
             assert_eq!((back.width_px, back.height_px), small_px);
             assert!(back.pixels.rgb().iter().all(|value| value.abs_diff(90) < 3));
         }
-        assert!(thumbnail(b"no image", 80).is_err());
+        assert!(thumbnail(b"no image", 80, &DecodeLimits::default()).is_err());
     }
 }

@@ -31,6 +31,7 @@ use crate::imaging::DecodeLimits;
 use crate::inference::{Detector, Encoder};
 use crate::record::{ImageId, SpaceId};
 use crate::store::{Store, StoreError};
+use crate::thumbs::Thumbnails;
 
 /// What an indexing run works on.
 #[derive(Clone, Copy)]
@@ -48,6 +49,8 @@ pub struct Target<'a> {
     pub beside: bool,
     /// What looks for objects, and the space of objects; none are looked for when absent.
     pub detector: Option<(&'a dyn Detector, SpaceId)>,
+    /// Where thumbnails go.
+    pub thumbs: &'a Thumbnails,
 }
 
 impl Target<'_> {
@@ -95,6 +98,9 @@ pub struct IndexOptions {
     /// Leave files for a later run that were changed within this time: somebody
     /// may still be writing them. None are left when absent.
     pub unsettled_for: Option<Duration>,
+    /// Keep a thumbnail of each image that is read; one that cannot be written is made when it is
+    /// needed.
+    pub thumbnails: bool,
 }
 
 impl Default for IndexOptions {
@@ -104,6 +110,7 @@ impl Default for IndexOptions {
             limits: DecodeLimits::default(),
             walk: WalkOptions::default(),
             unsettled_for: None,
+            thumbnails: true,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::inference::top_classes;
 use crate::objects::{self, FoundObjects};
 use crate::record::{ContentHash, FileStamp, Fingerprint, ImageId, ImageRecord, Location};
 use crate::store::StoreError;
+use crate::thumbs::THUMBNAIL_SIDE_PX;
 use crate::vector::Embedding;
 
 /// Memory for the files and the decoded images of all workers together. An
@@ -192,6 +193,12 @@ impl<'a> Workshop<'a> {
                 .map_err(|error| reason(&error))?;
             let found = objects::find(&image, detector, self.target.encoder);
             objects = Some(found.map_err(|error| reason(&error))?);
+        }
+        if self.options.thumbnails {
+            let jpeg = imaging::thumbnail_of(&image.pixels, THUMBNAIL_SIDE_PX);
+            if let Err(error) = self.target.thumbs.put(&hash, &jpeg) {
+                tracing::warn!(%error, "a thumbnail is not kept");
+            }
         }
         drop(image.pixels);
         let mut embedding = None;
