@@ -23,6 +23,15 @@ impl Database {
         Ok(self.store.decide(&entries)?)
     }
 
+    /// The label that the user gave an image.
+    ///
+    /// # Errors
+    /// [`Error::UnknownImage`].
+    pub fn user_label(&self, id: ImageId) -> Result<Option<String>, Error> {
+        let record = self.store.image(id)?.ok_or(Error::UnknownImage { id })?;
+        Ok(self.store.label_of(&record.hash)?)
+    }
+
     /// The labels of the user with their numbers of indexed images, ordered by name.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Searches: by the graph where there is one, else among all images in memory.
 
+use std::collections::BTreeSet;
+
 use super::Database;
 use crate::error::Error;
-use crate::query::{self, Hit, Rows, Search};
+use crate::query::{self, Condition, Hit, Rows, Search};
 use crate::record::ImageId;
 use crate::vector::Embedding;
 
@@ -14,6 +16,32 @@ impl Database {
     pub fn search_image(&self, id: ImageId, search: &Search) -> Result<Vec<Hit>, Error> {
         let search = Search { exclude_image: Some(id), ..search.clone() };
         self.search_embedding(&self.embedding(id)?, &search)
+    }
+
+    /// The images that meet a condition, for [`Filter::images`](crate::Filter::images). Costs a look
+    /// at each image.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn images_where(&self, condition: &Condition) -> Result<BTreeSet<ImageId>, Error> {
+        let rows = self.rows()?;
+        let found = query::matching(&rows, condition, self.encoder.class_names())?;
+        Ok(found.into_iter().map(|row| row.id).collect())
+    }
+
+    /// Shows the images that meet a condition, ordered by number, to `visit`, without copying them.
+    ///
+    /// # Errors
+    /// [`Error::Query`].
+    pub fn visit_images(
+        &self,
+        condition: &Condition,
+        visit: &mut dyn FnMut(&super::ImageRow),
+    ) -> Result<(), Error> {
+        let rows = self.rows()?;
+        let found = query::matching(&rows, condition, self.encoder.class_names())?;
+        found.into_iter().for_each(visit);
+        Ok(())
     }
 
     /// Finds the images most similar to an embedding of the same space.

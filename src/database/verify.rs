@@ -118,7 +118,7 @@ fn nearest_served(
     corpus: &Corpus,
     query: &[f32],
 ) -> Result<Vec<Neighbor>, IndexError> {
-    let (found, _) = graph.nearest(query, RECALL_K, None)?;
+    let (found, _) = graph.nearest(query, RECALL_K, None, None)?;
     let neighbor = |(score, images): &Sharers| {
         let row = images.iter().find_map(|id| corpus.row(*id))?;
         Some(Neighbor { node: corpus.node(row), score: *score })

@@ -87,7 +87,8 @@ impl ResolvedFilter<'_> {
         rows.as_slice().iter().filter(|row| self.passes(row, rows.developed(row)))
     }
 
-    fn meets_conditions(&self, row: &Row) -> bool {
+    /// Whether an image that still has a file meets the conditions.
+    pub(super) fn meets_conditions(&self, row: &Row) -> bool {
         self.locations(row).next().is_some()
             && self.has_class(row)
             && self.has_label(row)

@@ -2,7 +2,8 @@
 
 use crate::imaging::{self, DecodeLimits, DecodedImage, ImagingError};
 use crate::inference::{Encoder, InferenceError, top_classes};
-use crate::record::ClassScore;
+use crate::objects;
+use crate::record::{BoundingBox, ClassScore};
 use crate::vector::Embedding;
 
 /// Why a file cannot be embedded or classified.
@@ -15,7 +16,13 @@ pub enum GivenError {
     /// The network failed.
     #[error(transparent)]
     Inference(#[from] InferenceError),
+    /// A region has no part of the image in it.
+    #[error("the region lies beside the image, or holds nothing")]
+    Beside,
 }
+
+/// Regions are cut out of an image that is at least this large, as objects are, if it was.
+const REGION_OF_SIDE_PX: u32 = 448;
 
 /// Embeds the bytes of an image file.
 ///
@@ -29,6 +36,27 @@ pub fn embed_file(
     let image = decode(encoder, bytes, limits)?;
     let whole = imaging::squash(&image.pixels, encoder.input_side_px());
     let mut embeddings = encoder.embed(&[whole])?;
+    Ok(embeddings.pop().expect("an encoder gives one embedding for each input"))
+}
+
+/// Embeds what lies in a rectangle of an image file, with its surroundings: `margin` on each side in
+/// parts of its size, [`objects::MARGIN`] where it is to be compared with stored objects.
+///
+/// # Errors
+/// [`GivenError::Image`] when the bytes are no image that can be read; [`GivenError::Beside`].
+pub fn embed_region(
+    encoder: &dyn Encoder,
+    bytes: &[u8],
+    bounds: &BoundingBox,
+    margin: f32,
+    limits: &DecodeLimits,
+) -> Result<Embedding, GivenError> {
+    let image = imaging::decode_at_least(bytes, limits, REGION_OF_SIDE_PX)?;
+    let inside = bounds.clipped(image.width_px, image.height_px);
+    if !inside.is_proper() {
+        return Err(GivenError::Beside);
+    }
+    let mut embeddings = objects::embed(&image, &[inside], margin, encoder)?;
     Ok(embeddings.pop().expect("an encoder gives one embedding for each input"))
 }
 
@@ -50,7 +78,7 @@ pub fn classify_file(
 }
 
 /// Decodes an image as `ingest` does, so that a file finds itself.
-fn decode(
+pub(super) fn decode(
     encoder: &dyn Encoder,
     bytes: &[u8],
     limits: &DecodeLimits,

@@ -6,11 +6,13 @@
 
 mod capture;
 mod clusters;
+mod condition;
 mod corpus;
 mod duplicates;
 mod error;
 mod evaluation;
 mod examples;
+mod explain;
 mod filter;
 mod given;
 mod has;
@@ -21,12 +23,14 @@ mod map;
 mod neighbors;
 mod objects;
 mod oddities;
+mod recommend;
 mod rows;
 mod shots;
 mod stored;
 
 pub use capture::{Capture, Moment, Near};
 pub use clusters::{Cluster, ClusterMember, Clusters, Method, cluster};
+pub use condition::{Condition, matching};
 pub use corpus::Corpus;
 pub use duplicates::{
     Duplicate, DuplicateGroup, Duplicates, EditCalibration, EditRecall, KeepRules, NearestImages,
@@ -34,8 +38,9 @@ pub use duplicates::{
 };
 pub use error::QueryError;
 pub use evaluation::{compare_spaces, evaluate_retrieval};
+pub use explain::{Explanation, explain};
 pub use filter::{Filter, list};
-pub use given::{GivenError, classify_file, embed_file};
+pub use given::{GivenError, classify_file, embed_file, embed_region};
 pub use has::{Has, HasError};
 pub use label_checks::{Comparison, Suspect, compare_labels, review_labels, suspect_labels};
 pub use labels::{Guess, LabelCount, TrainReport, count_labels, predict_labels, train_labels};
@@ -43,5 +48,6 @@ pub use map::{Layout, MapPoint, map};
 pub use neighbors::{Hit, MatchedObject, Search, search, search_graph};
 pub use objects::{ClassCount, Objects, search_objects};
 pub use oddities::{ImageIssue, Issue, Outlier, issues, outliers};
+pub use recommend::recommended;
 pub use rows::{Row, Rows};
 pub use stored::{Passing, Sharers, StoredGraph};

@@ -23,6 +23,9 @@ pub struct Search {
     pub exclude_location: Option<Location>,
     /// Scan exactly even if there is a graph.
     pub exact: bool,
+    /// Candidates that a walk through the graph keeps, in place of the number it was tuned to: more
+    /// find more and take longer.
+    pub ef: Option<usize>,
 }
 
 impl Default for Search {
@@ -34,6 +37,7 @@ impl Default for Search {
             exclude_image: None,
             exclude_location: None,
             exact: false,
+            ef: None,
         }
     }
 }
@@ -112,7 +116,8 @@ pub fn search_graph(
         Some(rows) => search.filter.resolve_in(rows, class_names)?,
         None => search.filter.resolve(class_names)?,
     };
-    let images = InStore::new(store, space, graph, rows, search.narrows().then_some(&filter));
+    let images = InStore::new(store, space, graph, rows, search.narrows().then_some(&filter))
+        .keeping(search.ef);
     let hits = find(&images, &filter, query, search)?;
     let is_answer =
         |hits: &Vec<Hit>| rows.is_some() || search.filter.label.is_none() || !hits.is_empty();

@@ -83,7 +83,8 @@ impl StoredGraph {
     }
 
     /// The `k` vectors nearest to a query with the images of each, the best first; and whether
-    /// there are no others. Scores are off by 1e-4 at most.
+    /// there are no others. Scores are off by 1e-4 at most. `ef` as for
+    /// [`GraphIndex::search_keeping`](crate::index::GraphIndex::search_keeping).
     ///
     /// # Errors
     /// As for [`VectorIndex::search`].
@@ -91,9 +92,11 @@ impl StoredGraph {
         &self,
         query: &[f32],
         k: usize,
+        ef: Option<usize>,
         passing: Option<&Passing>,
     ) -> Result<(Vec<Sharers>, bool), IndexError> {
-        let linked = self.file.graph.search(query, k, passing.map(|passing| &passing.linked))?;
+        let linked = passing.map(|passing| &passing.linked);
+        let linked = self.file.graph.search_keeping(query, k, ef, linked)?;
         let newest = self.newer.search(query, k, passing.map(|passing| &passing.newer))?;
         let is_all = linked.len() < k && newest.len() < k && linked.len() + newest.len() <= k;
         let linked = linked.iter().map(|neighbor| {
@@ -155,6 +158,7 @@ pub(super) struct InStore<'a> {
     graph: &'a StoredGraph,
     rows: Option<&'a Rows>,
     passing: Option<Passing>,
+    ef: Option<usize>,
 }
 
 /// Images that a search reads one by one, at most: reading all of them at once, in order, costs
@@ -170,7 +174,12 @@ impl<'a> InStore<'a> {
         filter: Option<&ResolvedFilter<'_>>,
     ) -> Self {
         let passing = rows.zip(filter).map(|(rows, filter)| graph.passing(rows, filter));
-        Self { store, space, graph, rows, passing }
+        Self { store, space, graph, rows, passing, ef: None }
+    }
+
+    /// Lets walks keep another number of candidates than the graph was tuned to.
+    pub(super) fn keeping(self, ef: Option<usize>) -> Self {
+        Self { ef, ..self }
     }
 }
 
@@ -179,7 +188,7 @@ impl Images for InStore<'_> {
         if self.rows.is_none() && k > IMAGES_MAX {
             return Ok(None);
         }
-        let (mut found, is_all) = self.graph.nearest(query, k, self.passing.as_ref())?;
+        let (mut found, is_all) = self.graph.nearest(query, k, self.ef, self.passing.as_ref())?;
         for (score, images) in &mut found {
             // The graph knows the vectors a little less exactly than the store does.
             for id in images {

@@ -119,6 +119,35 @@ impl GraphIndex {
         &self.links
     }
 
+    /// Finds the `k` nearest as [`VectorIndex::search`] does, by a walk that keeps `ef` candidates
+    /// (at least `k`) in place of the tuned number.
+    ///
+    /// # Errors
+    /// As for [`VectorIndex::search`].
+    pub fn search_keeping(
+        &self,
+        query: &[f32],
+        k: usize,
+        ef: Option<usize>,
+        filter: Option<&NodeFilter>,
+    ) -> Result<Vec<Neighbor>, IndexError> {
+        let expected = self.len();
+        if let Some(found) = filter.map(NodeFilter::len).filter(|&found| found != expected) {
+            return Err(IndexError::FilterMismatch { expected, found });
+        }
+        check_unit(self.dimension(), query)?;
+        let passing = filter.map_or(self.len(), NodeFilter::count);
+        let k = k.min(passing);
+        if k == 0 {
+            return Ok(Vec::new());
+        }
+        let query = QueryCodes::encode(query);
+        let ef = ef.map_or_else(|| self.ef_for(k), |ef| ef.max(k));
+        let walked =
+            if self.scan_is_cheaper(passing, ef) { None } else { self.walk(&query, k, ef, filter) };
+        Ok(walked.unwrap_or_else(|| self.scan(&query, k, filter)))
+    }
+
     pub(super) fn tuning(&self) -> &Tuning {
         &self.tuning
     }
@@ -239,21 +268,7 @@ impl VectorIndex for GraphIndex {
         k: usize,
         filter: Option<&NodeFilter>,
     ) -> Result<Vec<Neighbor>, IndexError> {
-        let expected = self.len();
-        if let Some(found) = filter.map(NodeFilter::len).filter(|&found| found != expected) {
-            return Err(IndexError::FilterMismatch { expected, found });
-        }
-        check_unit(self.dimension(), query)?;
-        let passing = filter.map_or(self.len(), NodeFilter::count);
-        let k = k.min(passing);
-        if k == 0 {
-            return Ok(Vec::new());
-        }
-        let query = QueryCodes::encode(query);
-        let ef = self.ef_for(k);
-        let walked =
-            if self.scan_is_cheaper(passing, ef) { None } else { self.walk(&query, k, ef, filter) };
-        Ok(walked.unwrap_or_else(|| self.scan(&query, k, filter)))
+        self.search_keeping(query, k, None, filter)
     }
 }
 
