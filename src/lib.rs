@@ -36,6 +36,7 @@ pub mod objects;
 pub mod pixels;
 pub mod query;
 pub mod record;
+pub mod server;
 pub mod store;
 pub mod thumbs;
 pub mod vector;

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["objects"],
     &["ingest", "query"],
     &["database", "error"],
+    &["server"],
 ];
 
 /// Crates that one module alone may name.
@@ -30,6 +31,13 @@ const OWNED_CRATES: &[(&str, &str)] = &[
     ("re_rav1d", "imaging"),
     ("clap", "cli"),
     ("indicatif", "cli"),
+    ("axum", "server"),
+    ("hyper", "server"),
+    ("hyper_util", "server"),
+    ("prometheus_client", "server"),
+    ("tokio", "server"),
+    ("tower_http", "server"),
+    ("utoipa", "server"),
 ];
 
 const LINES_MAX: usize = 500;

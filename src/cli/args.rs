@@ -9,6 +9,7 @@ mod map;
 mod networks;
 mod objects;
 mod oddities;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ pub(super) use map::MapArgs;
 pub(super) use networks::{ModelsArgs, ModelsCommand, NetworkArgs};
 pub(super) use objects::{DetectArgs, DetectorArgs, EvalDetectionArgs, ObjectsArgs};
 pub(super) use oddities::{IssuesArgs, OutliersArgs};
+pub(super) use serve::ServeArgs;
 
 use super::session::{INSTRUCTION_SET_VARIABLE, PRECISION_VARIABLE};
 
@@ -67,6 +69,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// Find the images that look like a given one
     Search(SearchArgs),
+    /// Show the images in a browser, and answer other programs, until Ctrl-C
+    Serve(ServeArgs),
     /// Group the images that belong together
     Cluster(ClusterArgs),
     /// Find images that are the same picture, and say which to keep
@@ -175,7 +179,7 @@ pub(super) struct WalkArgs {
     /// Folders to descend below DIR, at most
     #[arg(long, value_name = "N")]
     pub(super) max_depth: Option<usize>,
-    /// Make thumbnails when they are needed, not now
+    /// Make thumbnails for `lookalike serve` when they are needed, not now
     #[arg(long)]
     pub(super) no_thumbs: bool,
     /// Largest image that is read, in millions of pixels

@@ -31,6 +31,7 @@ mod output;
 mod progress;
 mod roots;
 mod search;
+mod serve;
 mod session;
 mod stats;
 mod verify;
@@ -80,6 +81,7 @@ fn dispatch(arguments: Arguments, output: &Output) -> anyhow::Result<Outcome> {
         Command::Index(args) => index::run(global, &args, output),
         Command::Watch(args) => watch::run(global, &args, output),
         Command::Search(args) => search::run(global, &args, output),
+        Command::Serve(args) => serve::run(global, &args, output),
         Command::Cluster(args) => cluster::run(global, &args, output),
         Command::Dupes(args) => dupes::run(global, &args, output),
         Command::Leak(args) => dupes::leak(global, &args, output),

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 pub mod generator;
+pub mod http;
 pub mod roots;
 pub mod seeded;
 pub mod watching;

@@ -7,7 +7,7 @@ use lookalike::inference::Model;
 
 use super::model;
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(in crate::cli) struct NetworkArgs {
     /// Network that embeds the images, as `lookalike models` names it [default: the one that serves]
     #[arg(long, value_name = "NAME", value_parser = model)]
