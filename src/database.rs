@@ -15,6 +15,7 @@ use crate::thumbs::Thumbnails;
 use crate::vector::Embedding;
 
 mod derived;
+mod discard;
 mod duplicates;
 mod evaluation;
 mod files;

@@ -39,6 +39,26 @@ pub enum Error {
         /// The number.
         id: ImageId,
     },
+    /// A file does not hold the image any more that was indexed.
+    #[error("{path:?} has changed since it was indexed: `lookalike index` looks again")]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two paths lead to one file, by a link.
+    #[error("{path:?} is another name of the file that is kept")]
+    SameFile {
+        /// One of the paths.
+        path: PathBuf,
+    },
+    /// The system does not move a file to its trash.
+    #[error("cannot move {path:?} to the trash")]
+    Trash {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: trash::Error,
+    },
     /// A file that was given, or one of the database, cannot be used as an image.
     #[error(transparent)]
     Given(#[from] GivenError),

@@ -363,6 +363,87 @@ fn clusters_and_facets_count_all_images() {
     assert!(facets["objects"].as_array().unwrap().iter().any(|one| one["value"] == "dog"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn duplicates_are_found_told_apart_and_moved_to_the_trash() {
+    let folder = folder_with(&["food", "tools"]);
+    let photo = folder.path().join("food/coffee.jpg");
+    for copy in ["copy.jpg", "changed.jpg"] {
+        std::fs::copy(&photo, folder.path().join(copy)).unwrap();
+    }
+    std::fs::hard_link(&photo, folder.path().join("link.jpg")).unwrap();
+    let pixels = image::open(&photo).unwrap();
+    pixels.rotate90().save(folder.path().join("turned.png")).unwrap();
+    run_ok(folder.path(), &["index", "--no-detect"]);
+    let server = Server::start(folder.path(), &[]).ready();
+    let find = || server.post_json("/v1/duplicates", &json!({}))["groups"].clone();
+    let groups = find();
+    assert_eq!((groups.as_array().unwrap().len(), &groups[0]["tier"]), (1, &json!("edited")));
+    let others = groups[0]["others"].as_array().unwrap();
+    assert_eq!(others.len(), 4);
+    let keep = groups[0]["keep"].clone();
+    let is_turned = |file: &&Value| file["path"] == "turned.png";
+    let turned = others.iter().chain([&keep]).find(is_turned).unwrap()["id"].clone();
+    let copy = id_of(&server, "coffee.jpg");
+    assert!(others.iter().any(|other| other["how"] == "turned"), "{others:?}");
+
+    let decide = |distinct: bool| {
+        let request = json!({"images": [copy, turned], "distinct": distinct});
+        assert_eq!(server.post("/v1/duplicates/distinct", &request).status, 204);
+    };
+    decide(true);
+    assert_eq!(find()[0]["others"].as_array().unwrap().len(), 3, "only the files of one content");
+    decide(false);
+    assert_eq!(find(), groups);
+    let same = json!({"images": [copy, copy], "distinct": true});
+    assert_eq!(server.post("/v1/duplicates/distinct", &same).status, 422);
+
+    std::fs::write(folder.path().join("changed.jpg"), "another").unwrap();
+    let file = |path: &str| json!({"id": copy, "path": path});
+    let discard = |keep: &str, paths: &[&str]| {
+        let discard: Vec<Value> = paths.iter().map(|path| file(path)).collect();
+        server.post("/v1/duplicates/discard", &json!({"keep": file(keep), "discard": discard}))
+    };
+    let answer = discard("food/coffee.jpg", &["copy.jpg", "link.jpg", "changed.jpg"]).json();
+    assert_eq!(answer["moved"], 1, "{answer}");
+    let stayed = answer["stayed"].as_array().unwrap();
+    assert_eq!([&stayed[0]["path"], &stayed[1]["path"]], ["link.jpg", "changed.jpg"]);
+    let is_there = |name: &str| folder.path().join(name).exists();
+    assert!(!is_there("copy.jpg") && is_there("link.jpg") && is_there("changed.jpg"));
+    assert!(is_there("food/coffee.jpg"));
+    // A file to keep that is not there any more keeps all others where they are.
+    let answer = discard("changed.jpg", &["food/coffee.jpg"]).json();
+    assert_eq!((&answer["moved"], answer["stayed"].as_array().unwrap().len()), (&json!(0), 1));
+    assert!(is_there("food/coffee.jpg"));
+    for path in ["copy.jpg", "../outside.jpg", "/etc/passwd", ""] {
+        assert_eq!(discard("food/coffee.jpg", &[path]).problem(), "not-found", "{path}");
+    }
+    assert_eq!(discard("food/coffee.jpg", &[]).status, 422);
+    let unknown = json!({"keep": {"id": 999, "path": "a"}, "discard": [file("link.jpg")]});
+    assert_eq!(server.post("/v1/duplicates/discard", &unknown).problem(), "unknown-image");
+}
+
+#[test]
+fn the_map_has_a_place_for_each_image_and_its_label() {
+    let (_folder, server) = served(&["animals", "flowers"]);
+    server.post_json("/v1/labels", &json!({"label": "seen", "images": [2, 3]}));
+    let images = server.get_json("/v1/stats")["images"].as_u64().unwrap() as usize;
+    for layout in ["tsne", "pca"] {
+        let map = server.get_json(&format!("/v1/map?layout={layout}"));
+        assert_eq!((&map["layout"], &map["names"]), (&json!(layout), &json!(["seen"])));
+        for column in ["ids", "x", "y", "ratios", "labels"] {
+            assert_eq!(map[column].as_array().unwrap().len(), images, "{column}");
+        }
+        let labels = map["labels"].as_array().unwrap();
+        assert_eq!(labels[..4], [Value::Null, json!(0), json!(0), Value::Null]);
+        let inside = |place: &Value| (0.0..=1.0).contains(&place.as_f64().unwrap());
+        assert!(
+            map["x"].as_array().unwrap().iter().chain(map["y"].as_array().unwrap()).all(inside)
+        );
+    }
+    assert_eq!(server.get("/v1/map?layout=round").status, 422);
+}
+
 #[test]
 fn a_folder_without_a_database_is_indexed_while_it_is_served() {
     let folder = folder_with(&["animals"]);

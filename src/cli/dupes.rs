@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::args::{DupesArgs, GlobalArgs, LeakArgs};
 use super::output::{Output, counted, path_text, shown};
-use super::{Outcome, discard, locate, progress, session};
+use super::{Outcome, locate, progress, session};
 
 /// A group as `--json` prints it.
 #[derive(Serialize)]
@@ -97,7 +97,7 @@ pub(super) fn run(
     let others = found.groups.iter().map(|group| group.others.len() as u64).sum();
     let (groups, files) = (counted(found.groups.len() as u64, "group"), counted(others, "file"));
     if args.apply {
-        return discard::apply(&database, &found.groups, output);
+        return discard(&database, &found.groups, output);
     }
     output.note(format_args!("{groups}; {files} beside those to keep: nothing was touched"));
     Ok(Outcome::Done)
@@ -166,6 +166,31 @@ fn decide(
     Ok(Outcome::Done)
 }
 
+/// Moves all files but those to keep to the trash. What cannot be moved is told and stays.
+fn discard(
+    database: &Database,
+    groups: &[DuplicateGroup],
+    output: &Output,
+) -> anyhow::Result<Outcome> {
+    let (mut moved, mut failed) = (0, 0);
+    for group in groups {
+        for other in &group.others {
+            let kept = (group.keep.0, &group.keep.1);
+            match database.discard((other.id, &other.location), kept) {
+                Ok(()) => moved += 1,
+                Err(error) => {
+                    let path = other.location.to_path(database.home());
+                    let reason = anyhow::Error::from(error);
+                    output.warn(format_args!("{} stays: {reason:#}", shown(&path)));
+                    failed += 1;
+                }
+            }
+        }
+    }
+    output.note(format_args!("{} moved to the trash", counted(moved, "file")));
+    Ok(if failed > 0 { Outcome::Failed } else { Outcome::Done })
+}
+
 fn rules(database: &Database, folders: &[PathBuf]) -> anyhow::Result<KeepRules> {
     let folders = folders.iter().map(|folder| Ok(database.locate(&locate::absolute(folder)?)));
     Ok(KeepRules { folders: folders.collect::<anyhow::Result<_>>()? })
@@ -223,33 +248,12 @@ fn print(
     output.line(format!("group {number}, {}: {files}", group.tier.name()))?;
     output.line(format!("  keep    {}", shown(&location.to_path(database.home()))))?;
     for other in &group.others {
-        let how = described(other.tier, other.alignment);
+        let how = other.tier.described(other.alignment);
         let reason = other.reason.map_or(String::new(), |reason| format!("; kept: {reason}"));
         let path = other.location.to_path(database.home());
         output.line(format!("  remove  {}  ({how}{reason})", shown(&path)))?;
     }
     Ok(())
-}
-
-fn described(tier: Tier, alignment: Option<Alignment>) -> String {
-    let Some(alignment) = alignment.filter(|_| tier == Tier::Edited) else {
-        return tier.name().to_owned();
-    };
-    let mut words = Vec::new();
-    words.extend(match alignment.turn {
-        Turn::None => None,
-        Turn::Mirrored | Turn::Flipped => Some("mirrored".to_owned()),
-        Turn::HalfTurn => Some("upside down".to_owned()),
-        Turn::Clockwise | Turn::Counterclockwise => Some("turned".to_owned()),
-        Turn::Transposed | Turn::Transversed => Some("turned and mirrored".to_owned()),
-    });
-    if alignment.share < 0.97 {
-        words.push(format!("cropped to {:.0} %", alignment.share * 100.0));
-    }
-    if words.is_empty() {
-        words.push("marked or with other tones".to_owned());
-    }
-    words.join(", ")
 }
 
 fn print_leak(
@@ -272,6 +276,6 @@ fn print_leak(
         let likeness = likeness(leak.tier, leak.score, leak.alignment);
         return output.object(&LeakLine { train, test, likeness });
     }
-    let how = described(leak.tier, leak.alignment);
+    let how = leak.tier.described(leak.alignment);
     output.line(format!("{}  is  {}  ({how})", test.path, train.path))
 }

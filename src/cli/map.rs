@@ -103,9 +103,9 @@ fn png(
     bar.set_length(rows.len() as u64);
     let small = |(point, row): &(MapPoint, ImageRow)| {
         bar.inc(1);
-        let bytes = std::fs::read(first_path(database, row)).ok()?;
-        let jpeg = imaging::thumbnail(&bytes, small_px).ok()?;
-        Some((*point, imaging::decode(&jpeg, &DecodeLimits::default()).ok()?.pixels))
+        let limits = DecodeLimits::default();
+        let jpeg = imaging::thumbnail(&database.thumbnail(row.id).ok()?, small_px, &limits).ok()?;
+        Some((*point, imaging::decode(&jpeg, &limits).ok()?.pixels))
     };
     let mut collage = Collage::new(side_px);
     // Whole images at the border too.

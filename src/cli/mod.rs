@@ -8,7 +8,6 @@ mod cluster;
 mod cluster_page;
 mod compact;
 mod detect;
-mod discard;
 mod dupes;
 mod eval;
 mod eval_compare;

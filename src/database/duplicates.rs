@@ -16,7 +16,7 @@ use crate::query::{
     self, Duplicates, EditCalibration, Filter, KeepRules, Pair, Pairs, QueryError, Sample, Sharers,
     StoredGraph, Tier,
 };
-use crate::record::{ContentHash, Fingerprint, ImageId, Location, LocationRecord, LocationState};
+use crate::record::{ContentHash, Fingerprint, ImageId};
 use crate::store::{DistinctEntry, JournalEntry};
 
 /// Which duplicates to look for.
@@ -158,22 +158,6 @@ impl Database {
         Ok(self.store.decide(&[JournalEntry::Distinct(entry)])?)
     }
 
-    /// Notes that a file was removed, as the next run of [`Database::index`] would.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub fn file_removed(&self, location: &Location) -> Result<(), Error> {
-        let Some(record) = self.store.location(location)? else { return Ok(()) };
-        self.forget_loaded();
-        Ok(self.store.write(|writer| match record.state {
-            LocationState::Present(id) if self.store.locations_of(id)?.len() == 1 => {
-                let state = LocationState::Missing(id);
-                writer.put_location(location, &LocationRecord { state, ..record })
-            }
-            _ => writer.remove_location(location),
-        })?)
-    }
-
     fn pairs(
         &self,
         scope: &Scope<'_>,
@@ -293,7 +277,7 @@ impl Scope<'_> {
     fn nearest(&self, row: &ImageRow, k: usize) -> Result<Vec<(f32, ImageId)>, QueryError> {
         let vector = self.loaded.corpus.vector(row);
         let found: Vec<Sharers> = match &self.near {
-            Near::Graph(graph) => graph.nearest(vector, k, None)?.0,
+            Near::Graph(graph) => graph.nearest(vector, k, None, None)?.0,
             Near::Scan(index, members) => {
                 let found = index.search(vector, k, None)?;
                 found.iter().map(|hit| (hit.score, members[hit.node as usize].clone())).collect()

@@ -12,7 +12,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::routes::{clusters, explain, files, images, jobs, labels, search, server};
+use super::routes::{
+    clusters, duplicates, explain, files, images, jobs, labels, map, search, server,
+};
 use super::wire::filter::{Condition, Filter};
 use super::{metrics, session};
 
@@ -29,6 +31,8 @@ use super::{metrics, session};
         (name = "images", description = "What is known of images, and their files"),
         (name = "search", description = "Images like something"),
         (name = "clusters", description = "Images that belong together"),
+        (name = "duplicates", description = "Images that are the same"),
+        (name = "map", description = "Images in the plane"),
         (name = "labels", description = "Names given and learned"),
         (name = "jobs", description = "Indexing"),
         (name = "server", description = "The server itself"),
@@ -58,6 +62,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(search::search))
         .routes(routes!(search::by_upload))
         .routes(routes!(clusters::cluster))
+        .routes(routes!(duplicates::find))
+        .routes(routes!(duplicates::distinguish))
+        .routes(routes!(duplicates::discard))
+        .routes(routes!(map::map))
         .routes(routes!(labels::list, labels::give))
         .routes(routes!(labels::train))
         .routes(routes!(labels::review))

@@ -209,6 +209,82 @@ test("a round of labelling by keyboard, with undo", async () => {
   assert.deepEqual(labels.map(({ value, images }) => [value, images]), [["one", 1], ["two", 1]]);
 });
 
+test("duplicates are reviewed by keyboard: keep, not the same, undo, and only then the trash", async () => {
+  await go("/#/duplicates");
+  const status = page.locator(".tools .count");
+  const trash = page.getByRole("button", { name: /^Move \d+ files? to the trash/ });
+  await page.getByText(/^group 1 of \d+$/).waitFor();
+  const groups = Number((await status.textContent()).match(/\d+$/)[0]);
+  assert.ok(groups >= 5, `${groups} groups`);
+  await page.locator(".card img").nth(1).waitFor();
+  await page.waitForLoadState("networkidle");
+  await examine("duplicates");
+  // The first group of two different images: two files of one image are the same in any case.
+  while (!await page.getByRole("button", { name: "Not the same" }).count()) await page.keyboard.press("s");
+  const shown = await status.textContent();
+  const names = () => page.locator(".card .path").allTextContents();
+  const before = await names();
+  await page.keyboard.press("n");
+  await page.getByText("They are not the same from now on.").waitFor();
+  assert.notDeepEqual(await names(), before);
+  await page.keyboard.press("u");
+  await page.getByText(shown, { exact: true }).waitFor();
+  assert.deepEqual(await names(), before);
+  const found = async () => (await api("/v1/duplicates", { up_to: "edited" })).groups.length;
+  assert.equal(await found(), groups, "the decision was taken back");
+
+  assert.ok(await trash.isHidden());
+  await page.keyboard.press("2");
+  assert.equal(await page.locator(".card.chosen .path").textContent(), before[1]);
+  await page.keyboard.press("k");
+  await trash.waitFor();
+  await page.keyboard.press("u");
+  await page.getByText(shown, { exact: true }).waitFor();
+  assert.ok(await trash.isHidden());
+  await page.keyboard.press("k");
+  await trash.click();
+  await page.getByRole("dialog").waitFor();
+  await examine("trash");
+  const { images } = await api("/v1/stats");
+  await page.getByRole("button", { name: "Move them" }).click();
+  await page.getByText(/moved to the trash\.$/).waitFor();
+  await page.getByText(new RegExp(`^group 1 of ${groups - 1}$`)).waitFor();
+  assert.equal((await api("/v1/stats")).images, images, "the database still knows the image");
+});
+
+test("the map zooms, and a lasso chooses photos to label", async () => {
+  await go("/#/map");
+  await page.getByText(/photos by t-SNE/).waitFor();
+  await page.waitForLoadState("networkidle");
+  await examine("map");
+  const canvas = page.locator("canvas.map");
+  const looks = () => canvas.evaluate((element) => element.toDataURL());
+  const whole = await looks();
+  await canvas.focus();
+  await page.keyboard.press("+");
+  await page.waitForTimeout(300);
+  assert.notEqual(await looks(), whole);
+  await page.getByRole("button", { name: "Whole" }).click();
+  await page.getByRole("button", { name: "Lasso" }).click();
+  const { x, y, width, height } = await canvas.boundingBox();
+  await page.mouse.move(x + 2, y + 2);
+  await page.mouse.down();
+  for (const [across, down] of [[width / 2, 2], [width / 2, height - 2], [2, height - 2]]) {
+    await page.mouse.move(x + across, y + down, { steps: 3 });
+  }
+  await page.mouse.up();
+  const chosen = await page.getByRole("heading", { name: /photos chosen$/ }).textContent();
+  const count = Number(chosen.match(/^\d+/)[0]);
+  const { ids } = await api("/v1/map");
+  assert.ok(count > 1 && count < ids.length, `${count} of ${ids.length}`);
+  await examine("lasso");
+  await page.getByLabel("Label them").fill("left");
+  await page.getByRole("button", { name: "Give" }).click();
+  await page.getByText(`${count} photos labelled left.`).waitFor();
+  const { labels } = await api("/v1/labels");
+  assert.equal(labels.find(({ value }) => value === "left").images, count);
+});
+
 test("the theme can be chosen and is kept", async () => {
   await go("/#/");
   const back = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -224,7 +300,7 @@ test("the theme can be chosen and is kept", async () => {
 test("small screens show everything without scrolling sideways", async () => {
   const wide = page;
   page = await open({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true });
-  for (const hash of ["/#/", "/#/photo/1", "/#/clusters", "/#/labels"]) {
+  for (const hash of ["/#/", "/#/photo/1", "/#/clusters", "/#/duplicates", "/#/map", "/#/labels"]) {
     await go(hash);
     await page.waitForTimeout(300);
     const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -243,7 +319,7 @@ test("the description of the API is a page", async () => {
 
 test("nothing was logged as an error, under the policy that users have", async () => {
   const strict = await open({ bypassCSP: false });
-  for (const hash of ["/#/", "/#/photo/1", "/#/clusters", "/#/labels", "/docs"]) {
+  for (const hash of ["/#/", "/#/photo/1", "/#/clusters", "/#/duplicates", "/#/map", "/#/labels", "/docs"]) {
     await strict.goto(`${GALLERY}${hash}`);
     await strict.waitForLoadState("networkidle");
     await strict.reload();

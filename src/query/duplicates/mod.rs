@@ -18,6 +18,8 @@ pub use groups::{Duplicate, DuplicateGroup, Duplicates, group};
 pub use keep::KeepRules;
 pub use pairs::{NearestImages, Pair, Pairs, find_pairs};
 
+use crate::imaging::{Alignment, Turn};
+
 /// How two images are the same, the most certain first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,5 +49,28 @@ impl Tier {
             Self::Burst => "burst",
             Self::Similar => "similar",
         }
+    }
+
+    /// In what way two images are the same, in words: what was done to an edited one, if that was
+    /// found out.
+    pub fn described(self, alignment: Option<Alignment>) -> String {
+        let Some(alignment) = alignment.filter(|_| self == Self::Edited) else {
+            return self.name().to_owned();
+        };
+        let mut words = Vec::new();
+        words.extend(match alignment.turn {
+            Turn::None => None,
+            Turn::Mirrored | Turn::Flipped => Some("mirrored".to_owned()),
+            Turn::HalfTurn => Some("upside down".to_owned()),
+            Turn::Clockwise | Turn::Counterclockwise => Some("turned".to_owned()),
+            Turn::Transposed | Turn::Transversed => Some("turned and mirrored".to_owned()),
+        });
+        if alignment.share < 0.97 {
+            words.push(format!("cropped to {:.0} %", alignment.share * 100.0));
+        }
+        if words.is_empty() {
+            words.push("marked or with other tones".to_owned());
+        }
+        words.join(", ")
     }
 }

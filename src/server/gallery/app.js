@@ -2,13 +2,15 @@
 
 import { clusters } from "./clusters.js";
 import { toast } from "./dom.js";
+import { duplicates } from "./duplicates.js";
 import { watchJobs } from "./jobs.js";
 import { labels } from "./labels.js";
+import { map } from "./map.js";
 import { photo } from "./photo.js";
 import { photos, searchFile } from "./photos.js";
 import { here } from "./place.js";
 
-const VIEWS = { photos, photo, clusters, labels };
+const VIEWS = { photos, photo, clusters, duplicates, map, labels };
 
 let close;
 let shown;

@@ -92,7 +92,7 @@ pub(in crate::server) async fn shapes(
 }
 
 /// Width through height in hundredths; what is thinner than a tenth is shown as that.
-fn ratio(row: &ImageRow) -> u32 {
+pub(super) fn ratio(row: &ImageRow) -> u32 {
     let (width, height) = (u64::from(row.record.width_px), u64::from(row.record.height_px.max(1)));
     u32::try_from(width * 100 / height).unwrap_or(u32::MAX).clamp(10, 1000)
 }

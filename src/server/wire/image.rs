@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::database::{Database, ImageRow};
 use crate::ingest::{FileState, Reach};
 use crate::query::{Hit, MatchedObject};
-use crate::record::{BoundingBox, Detection};
+use crate::record::{BoundingBox, Detection, Location};
 
 /// An image in a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -31,10 +31,16 @@ pub(in crate::server) struct ImageSummary {
 }
 
 impl ImageSummary {
+    /// An image with its first file.
     pub(in crate::server) fn of(row: &ImageRow) -> Self {
+        Self::at(row, row.locations.first())
+    }
+
+    /// An image with one of its files.
+    pub(in crate::server) fn at(row: &ImageRow, location: Option<&Location>) -> Self {
         Self {
             id: row.id.0,
-            path: row.locations.first().map(ToString::to_string).unwrap_or_default(),
+            path: location.map(ToString::to_string).unwrap_or_default(),
             width_px: row.record.width_px,
             height_px: row.record.height_px,
             captured_at: row.record.captured_at.clone(),
@@ -183,7 +189,7 @@ impl ImageDetail {
             let name = names.get(usize::from(class.class.0))?.clone();
             Some(ClassShare { name, probability: class.probability })
         });
-        let file = |location: &crate::record::Location| ImageFile {
+        let file = |location: &Location| ImageFile {
             path: location.to_string(),
             state: match reach.file(&location.to_path(database.home())) {
                 FileState::There => State::There,
@@ -230,8 +236,7 @@ pub(in crate::server) struct ScoredImage {
 
 impl ScoredImage {
     pub(in crate::server) fn of(hit: &Hit, row: &ImageRow, class_names: &[String]) -> Self {
-        let mut image = ImageSummary::of(row);
-        image.path = hit.locations.first().map(ToString::to_string).unwrap_or_default();
+        let image = ImageSummary::at(row, hit.locations.first());
         let object = hit.object.as_ref().map(|object| FoundObject::matched(object, class_names));
         Self { image, score: hit.score, object }
     }

@@ -2,10 +2,12 @@
 //! library.
 
 pub(super) mod cluster;
+pub(super) mod duplicates;
 pub(super) mod facets;
 pub(super) mod filter;
 pub(super) mod image;
 pub(super) mod job;
 pub(super) mod label;
+pub(super) mod map;
 pub(super) mod page;
 pub(super) mod search;
