@@ -19,8 +19,13 @@ pub(super) fn run(
 ) -> anyhow::Result<Outcome> {
     let (directory, named) = resolve(global, &args.folders)?;
     progress::listen_for_interrupt()?;
-    let mut database = networks::create(&directory, &args.network)?;
-    if let Some(detector) = session::wanted_detector(&args.objects)? {
+    // Packing weights is a good part of a small run, and takes one thread for each network.
+    let (database, detector) = rayon::join(
+        || networks::create(&directory, &args.network),
+        || session::wanted_detector(&args.objects),
+    );
+    let mut database = database?;
+    if let Some(detector) = detector? {
         database = database.with_detector(detector);
     }
     if let Some(recall) = args.recall {
