@@ -8,12 +8,13 @@ use crate::error::Error;
 use crate::index::ExactIndex;
 use crate::inference::{Detector, Encoder};
 use crate::ingest::{self, Control, Failure, IndexOptions, IngestReport, Target};
-use crate::query::{self, Clusters, Corpus, Filter, Method, Objects, Rows};
+use crate::query::{self, Corpus, Filter, Objects, Rows};
 use crate::record::{ContentHash, ImageId, Location, LocationState, SpaceId};
 use crate::store::Store;
 use crate::thumbs::Thumbnails;
 use crate::vector::Embedding;
 
+mod clusters;
 mod derived;
 mod discard;
 mod duplicates;
@@ -201,20 +202,6 @@ impl Database {
         // Whoever searched meanwhile loaded a part.
         self.forget_loaded();
         Ok(report?)
-    }
-
-    /// Groups the images that pass a filter.
-    ///
-    /// # Errors
-    /// [`Error::Query`].
-    pub fn cluster(&self, filter: &Filter, method: Method, seed: u64) -> Result<Clusters, Error> {
-        let loaded = self.loaded()?;
-        let names = self.encoder.class_names();
-        let mut found = query::cluster(&loaded.corpus, filter, method, seed, names)?;
-        for cluster in found.clusters.iter_mut().filter(|cluster| cluster.name.is_none()) {
-            cluster.name = self.common_object(cluster)?;
-        }
-        Ok(found)
     }
 
     /// The images that pass a filter, ordered by number; of a raw file and the image that was

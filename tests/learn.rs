@@ -20,8 +20,11 @@ fn k_means_puts_every_image_into_one_of_k_clusters_and_repeats_itself() {
     let folder = folder_with(GROUPS);
     run_ok(folder.path(), &["index"]);
     let images = run_json(folder.path(), &["list"]).len();
-    let once = run_ok(folder.path(), &["cluster", "--k", "5", "--json"]);
-    assert_eq!(run_ok(folder.path(), &["cluster", "--k", "5", "--json"]), once);
+    let cluster = || run_ok(folder.path(), &["cluster", "--k", "5", "--json"]);
+    let once = cluster();
+    let kept = folder.path().join(".lookalike/index/1/clusters.json");
+    std::fs::remove_file(&kept).unwrap();
+    assert_eq!(cluster(), once);
     let clusters = common::json_lines(&once);
     assert_eq!(clusters.len(), 5);
     let members: Vec<String> = clusters
@@ -38,6 +41,32 @@ fn k_means_puts_every_image_into_one_of_k_clusters_and_repeats_itself() {
     assert!(clusters.windows(2).all(|two| member_count(&two[0]) >= member_count(&two[1])));
     let automatic = run_json(folder.path(), &["cluster"]);
     assert!((2..images).contains(&automatic.len()));
+}
+
+#[test]
+fn the_last_clusters_are_kept_until_the_database_changes() {
+    let folder = folder_with(GROUPS);
+    run_ok(folder.path(), &["index"]);
+    let cluster = |k: &str| run_json(folder.path(), &["cluster", "--k", k]);
+    let found = cluster("3");
+    // A mark shows what was read from the file.
+    let kept = folder.path().join(".lookalike/index/1/clusters.json");
+    let mark = || {
+        let mut stored: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&kept).unwrap()).unwrap();
+        stored["clusters"]["clusters"][0]["name"] = "marked".into();
+        std::fs::write(&kept, stored.to_string()).unwrap();
+    };
+    mark();
+    assert_eq!(cluster("3")[0]["name"], "marked");
+    assert_eq!(cluster("4").len(), 4);
+    assert_eq!(cluster("3"), found);
+    mark();
+    let image = found[0]["medoid"].as_str().unwrap();
+    run_ok(folder.path(), &["label", "add", "face", image]);
+    assert_ne!(cluster("3")[0]["name"], "marked");
+    std::fs::write(&kept, "{").unwrap();
+    assert_eq!(cluster("3").len(), 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
 
 use super::{Corpus, Filter, QueryError, Row};
 use crate::learn::{self, Clustering, KChoice};
@@ -15,7 +16,7 @@ const CLASSES_NAMED: usize = 3;
 const NAMING_PROBABILITY_MIN: f32 = 0.1;
 
 /// How to group.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Method {
     /// k-means; every image belongs to a cluster.
     KMeans {
@@ -38,7 +39,7 @@ pub enum Method {
 }
 
 /// The result of a clustering.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clusters {
     /// The method with the values that were used.
     pub method: Method,
@@ -53,7 +54,7 @@ pub struct Clusters {
 }
 
 /// One group of images.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
     /// What most of it is: a label that half of the images have, else the class that the network
     /// finds most probable, if that has a mean probability of 0.1; by
@@ -70,7 +71,7 @@ pub struct Cluster {
 }
 
 /// An image of a cluster.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterMember {
     /// The image.
     pub id: ImageId,
