@@ -1,5 +1,6 @@
 //! Gathers outcomes and stores each batch of them in one transaction.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::report::{Failure, IngestReport};
@@ -15,6 +16,10 @@ const BATCH_IMAGES: usize = 16;
 const BATCH_LOCATIONS: usize = 512;
 /// Work that a killed run may lose.
 const BATCH_AGE_MAX: Duration = Duration::from_secs(2);
+
+/// Files that are new here, of content that was known before.
+type Arrivals = BTreeMap<ImageId, BTreeSet<Location>>;
+
 /// Gathers outcomes and commits them.
 pub(super) struct Committer<'a> {
     target: Target<'a>,
@@ -23,7 +28,7 @@ pub(super) struct Committer<'a> {
     new_images: usize,
     batch_start: Instant,
     report: IngestReport,
-    arrivals: Vec<(ImageId, Location)>,
+    arrivals: Arrivals,
 }
 
 impl<'a> Committer<'a> {
@@ -35,7 +40,7 @@ impl<'a> Committer<'a> {
             new_images: 0,
             batch_start: Instant::now(),
             report: IngestReport::default(),
-            arrivals: Vec::new(),
+            arrivals: Arrivals::new(),
         }
     }
 
@@ -90,19 +95,19 @@ impl<'a> Committer<'a> {
     fn tell_moved_from_copied(&mut self) -> Result<(), StoreError> {
         let (store, home) = (self.target.store, self.target.home);
         let reach = Reach::now(self.roots, home, store.directory());
-        for (id, arrived) in std::mem::take(&mut self.arrivals) {
-            let gone = store.locations_of(id)?.into_iter().find(|location| {
-                *location != arrived && reach.file(&location.to_path(home)) == FileState::Gone
+        let mut left = Vec::new();
+        for (id, arrived) in &self.arrivals {
+            let gone = store.locations_of(*id)?.into_iter().filter(|location| {
+                !arrived.contains(location)
+                    && reach.file(&location.to_path(home)) == FileState::Gone
             });
-            match gone {
-                Some(old) => {
-                    store.write(|writer| writer.remove_location(&old))?;
-                    self.report.moved += 1;
-                }
-                None => self.report.copied += 1,
-            }
+            let before = left.len();
+            left.extend(gone.take(arrived.len()));
+            let moved = left.len() - before;
+            self.report.moved += moved as u64;
+            self.report.copied += (arrived.len() - moved) as u64;
         }
-        Ok(())
+        store.write(|writer| left.iter().try_for_each(|location| writer.remove_location(location)))
     }
 }
 
@@ -111,7 +116,7 @@ struct Step<'a, 'w> {
     target: Target<'a>,
     writer: &'a mut Writer<'w>,
     report: &'a mut IngestReport,
-    arrivals: &'a mut Vec<(ImageId, Location)>,
+    arrivals: &'a mut Arrivals,
 }
 
 impl Step<'_, '_> {
@@ -198,7 +203,9 @@ impl Step<'_, '_> {
                 self.report.returned += 1;
             }
             Some(LocationState::Present(_) | LocationState::Missing(_)) => self.report.changed += 1,
-            _ => self.arrivals.push((id, location.clone())),
+            _ => {
+                self.arrivals.entry(id).or_default().insert(location.clone());
+            }
         }
     }
 }
