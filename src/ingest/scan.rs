@@ -14,6 +14,7 @@ use super::report::Failure;
 use super::{IngestError, WalkOptions, volumes};
 use crate::imaging;
 use crate::record::{FileStamp, Location};
+use crate::store::is_database;
 
 /// Name of the file with our own ignore rules, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".lookalikeignore";
@@ -182,7 +183,10 @@ fn builder(folder: &Path, options: &WalkOptions) -> Result<Walk, IngestError> {
 
 fn is_excluded(entry: &DirEntry) -> bool {
     let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-    is_folder && EXCLUDED_FOLDERS.iter().any(|name| entry.file_name() == *name)
+    // The thumbnails of a database are no photos.
+    is_folder
+        && (EXCLUDED_FOLDERS.iter().any(|name| entry.file_name() == *name)
+            || is_database(entry.path()))
 }
 
 fn classify(entry: &DirEntry, home: &Path, device: Option<u64>) -> Option<Found> {
@@ -299,6 +303,9 @@ mod tests {
             "node_modules/logo.png",
             "trash/t.jpg",
             "keep.jpg",
+            "photos-db/MANIFEST.json",
+            "photos-db/LOCK",
+            "photos-db/thumbs/00/1.jpg",
         ]);
         std::fs::write(folder.path().join(IGNORE_FILE), "trash/\n").unwrap();
         assert_eq!(names(folder.path(), &WalkOptions::default()), ["keep.jpg"]);

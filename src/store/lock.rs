@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::StoreError;
 
-const FILE_NAME: &str = "LOCK";
+pub(super) const FILE_NAME: &str = "LOCK";
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The held lock; the system releases it when the process ends, however it ends.

@@ -14,7 +14,7 @@ use crate::record::Space;
 /// The newest format that this program reads and the one that it writes.
 pub const FORMAT_VERSION: u32 = 5;
 
-const FILE_NAME: &str = "MANIFEST.json";
+pub(super) const FILE_NAME: &str = "MANIFEST.json";
 
 /// The content of `MANIFEST.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -346,6 +346,12 @@ impl Drop for Store {
     }
 }
 
+/// Whether a folder looks like the directory of a database.
+#[must_use]
+pub fn is_database(folder: &Path) -> bool {
+    [manifest::FILE_NAME, lock::FILE_NAME].iter().all(|name| folder.join(name).is_file())
+}
+
 /// A store without a manifest is damage, not a new database.
 fn refuse_orphaned_store(directory: &Path) -> Result<(), StoreError> {
     let entries = std::fs::read_dir(directory).map_err(StoreError::io("read", directory))?;
