@@ -38,7 +38,7 @@ fn a_compacted_database_is_smaller_holds_the_same_and_goes_on() {
     assert_eq!(content(folder.path()), expected);
     let left = names(&directory);
     let expected_names =
-        ["LOCK", "MANIFEST.json", "embeddings-2", "journal", "roots.json", "store-2"];
+        ["LOCK", "MANIFEST.json", "embeddings-2", "journal", "roots.json", "store-2", "thumbs"];
     assert_eq!(left, expected_names);
     run_ok(folder.path(), &["label", "add", "tool", "tools/nail_clipper.webp"]);
     assert_eq!(run_json(folder.path(), &["index"])[0]["unchanged"], 4);

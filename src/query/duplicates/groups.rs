@@ -231,7 +231,7 @@ mod tests {
         let pairs =
             [pair(1, 2, Tier::Reencoded), pair(1, 3, Tier::Edited), pair(1, 4, Tier::Edited)];
         // The third has more pixels, but is an edit; the second is the first with more pixels.
-        assert_eq!(grouped(&rows, &pairs, &KeepRules::default()), [(2, vec![1, 3, 4])]);
+        assert_eq!(grouped(&rows, &pairs, &KeepRules::default()), [(2, vec![1, 4, 3])]);
         let folder = KeepRules { folders: vec![Location::from_bytes(b"keep".to_vec())] };
         assert_eq!(grouped(&rows, &pairs, &folder), [(3, vec![1, 2, 4])]);
     }
