@@ -384,7 +384,7 @@ fn duplicates_are_found_told_apart_and_moved_to_the_trash() {
     let keep = groups[0]["keep"].clone();
     let is_turned = |file: &&Value| file["path"] == "turned.png";
     let turned = others.iter().chain([&keep]).find(is_turned).unwrap()["id"].clone();
-    let copy = id_of(&server, "coffee.jpg");
+    let copy = id_of(&server, "changed.jpg");
     assert!(others.iter().any(|other| other["how"] == "turned"), "{others:?}");
 
     let decide = |distinct: bool| {

@@ -249,7 +249,7 @@ test("duplicates are reviewed by keyboard: keep, not the same, undo, and only th
   await page.getByRole("button", { name: "Move them" }).click();
   await page.getByText(/moved to the trash\.$/).waitFor();
   await page.getByText(new RegExp(`^group 1 of ${groups - 1}$`)).waitFor();
-  assert.equal((await api("/v1/stats")).images, images, "the database still knows the image");
+  assert.equal((await api("/v1/stats")).images, images - 1);
 });
 
 test("the map zooms, and a lasso chooses photos to label", async () => {
@@ -303,7 +303,8 @@ test("small screens show everything without scrolling sideways", async () => {
   for (const hash of ["/#/", "/#/photo/1", "/#/clusters", "/#/duplicates", "/#/map", "/#/labels"]) {
     await go(hash);
     await page.waitForTimeout(300);
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const over = await page.evaluate(() => Math.max(document.documentElement.scrollWidth,
+      ...[...document.querySelectorAll("header *")].map((element) => element.getBoundingClientRect().right)) - screen.width);
     assert.ok(over <= 1, `${hash}: ${over} px too wide`);
     if (SHOTS) await page.screenshot({ path: `${SHOTS}/small-${hash.replace(/\W+/g, "-")}.png` });
   }

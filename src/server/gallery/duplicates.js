@@ -128,6 +128,7 @@ export function duplicates(place, main) {
     if (last.group) review.groups[last.at] = last.group;
     review.at = last.at;
     review.chosen = 0;
+    toast("Taken back.");
     if (!closed) draw();
   };
 

@@ -33,14 +33,16 @@ export function map(place, main) {
   let frame;
 
   const size = () => [canvas.clientWidth, canvas.clientHeight];
-  const side = () => Math.max(1, Math.min(...size()) - PICTURE_PX);
+  /** The whole map in pixels, before it is zoomed. */
+  const whole = () => size().map((side) => Math.max(1, side - PICTURE_PX));
   /** Where a photo lies in the window, in pixels. */
   const placeOf = (at) => {
     const [width, height] = size();
+    const [across, down] = whole();
     const { x, y } = state.points;
     return [
-      (x[at] - 0.5 - state.left) * side() * state.scale + width / 2,
-      (y[at] - 0.5 - state.top) * side() * state.scale + height / 2,
+      (x[at] - 0.5 - state.left) * across * state.scale + width / 2,
+      (y[at] - 0.5 - state.top) * down * state.scale + height / 2,
     ];
   };
   const reset = () => Object.assign(state, { scale: 1, left: 0, top: 0 });
@@ -127,15 +129,17 @@ export function map(place, main) {
   const zoomAt = (by, x = size()[0] / 2, y = size()[1] / 2) => {
     const [width, height] = size();
     const scale = Math.min(ZOOM_MAX, Math.max(0.5, state.scale * by));
-    const moved = (1 / state.scale - 1 / scale) / side();
-    state.left += (x - width / 2) * moved;
-    state.top += (y - height / 2) * moved;
+    const [across, down] = whole();
+    const moved = 1 / state.scale - 1 / scale;
+    state.left += ((x - width / 2) / across) * moved;
+    state.top += ((y - height / 2) / down) * moved;
     state.scale = scale;
     draw();
   };
   const moveBy = (x, y) => {
-    state.left -= x / side() / state.scale;
-    state.top -= y / side() / state.scale;
+    const [across, down] = whole();
+    state.left -= x / across / state.scale;
+    state.top -= y / down / state.scale;
     draw();
   };
 
