@@ -6,6 +6,7 @@ use faer::linalg::solvers::Solve;
 use faer::{Col, Mat, Side};
 
 use super::plane::Plane;
+use crate::record::Fingerprint;
 
 /// Where the pixels of one square lie on another: along each axis `scale * at + shift`, in parts of
 /// the side.
@@ -38,42 +39,58 @@ impl Map {
             .max(axis(self.scale_y - other.scale_y, self.shift_y - other.shift_y))
     }
 
-    /// The pixel of a square of `side` where the pixel `x`, `y` of the other lies.
-    fn apply(&self, side: f32, x: usize, y: usize) -> (f32, f32) {
+    /// Where the columns and the rows of a square lie between those of the other.
+    fn axes(&self, side: usize) -> [Axis; 2] {
+        [Axis::of(self.scale_x, self.shift_x, side), Axis::of(self.scale_y, self.shift_y, side)]
+    }
+}
+
+/// Where the pixels along one axis of a square lie between those of another.
+struct Axis {
+    /// The pixel before.
+    cells: Vec<usize>,
+    /// The part of the way to the next.
+    parts: Vec<f32>,
+    /// Whether it lies on the other at all: not more than half a pixel outside.
+    is_inside: Vec<bool>,
+}
+
+impl Axis {
+    fn of(scale: f32, shift: f32, side: usize) -> Self {
+        let last = side as f32 - 1.0;
         // The centre of a pixel lies half a pixel inside.
-        let place =
-            |scale: f32, shift: f32, at: usize| scale * (at as f32 + 0.5) + shift * side - 0.5;
-        (place(self.scale_x, self.shift_x, x), place(self.scale_y, self.shift_y, y))
+        let place = |at: usize| scale * (at as f32 + 0.5) + shift * side as f32 - 0.5;
+        let is_inside = (0..side).map(|at| (-0.5..=last + 0.5).contains(&place(at))).collect();
+        let within = |at: usize| place(at).clamp(0.0, last);
+        let cells: Vec<usize> = (0..side).map(|at| (within(at) as usize).min(side - 2)).collect();
+        let parts = cells.iter().enumerate().map(|(at, cell)| within(at) - *cell as f32).collect();
+        Self { cells, parts, is_inside }
     }
 }
 
 /// The levels of `whole` under the pixels of a square of the same side; NaN beyond its border.
 pub(super) fn sample(whole: &Plane, map: &Map) -> Vec<f32> {
+    let [columns, rows] = map.axes(whole.side);
     let mut levels = Vec::with_capacity(whole.levels.len());
     for y in 0..whole.side {
         for x in 0..whole.side {
-            let (x, y) = map.apply(whole.side as f32, x, y);
-            levels.push(bilinear(whole, x, y).map_or(f32::NAN, |[level, _, _]| level));
+            let is_inside = columns.is_inside[x] && rows.is_inside[y];
+            let [level, _, _] = bilinear(whole, &columns, &rows, x, y);
+            levels.push(if is_inside { level } else { f32::NAN });
         }
     }
     levels
 }
 
-/// Level and its slope along both axes at a place; `None` more than half a pixel outside.
-fn bilinear(plane: &Plane, x: f32, y: f32) -> Option<[f32; 3]> {
-    let last = plane.side as f32 - 1.0;
-    if !(-0.5..=last + 0.5).contains(&x) || !(-0.5..=last + 0.5).contains(&y) {
-        return None;
-    }
-    let (x, y) = (x.clamp(0.0, last), y.clamp(0.0, last));
-    let cell = |at: f32| (at as usize).min(plane.side - 2);
-    let (left, top) = (cell(x), cell(y));
-    let (across, down) = (x - left as f32, y - top as f32);
+/// Level and its slope along both axes where a pixel lies.
+fn bilinear(plane: &Plane, columns: &Axis, rows: &Axis, x: usize, y: usize) -> [f32; 3] {
+    let (left, top) = (columns.cells[x], rows.cells[y]);
+    let (across, down) = (columns.parts[x], rows.parts[y]);
     let [a, b] = [plane.at(left, top), plane.at(left + 1, top)];
     let [c, d] = [plane.at(left, top + 1), plane.at(left + 1, top + 1)];
     let (above, below) = (a + (b - a) * across, c + (d - c) * across);
     let slope_x = (b - a) * (1.0 - down) + (d - c) * down;
-    Some([above + (below - above) * down, slope_x, below - above])
+    [above + (below - above) * down, slope_x, below - above]
 }
 
 /// Unknowns: two scales, two shifts, gain, offset.
@@ -118,6 +135,11 @@ const DIFFERENCE_MIN: f32 = 1.0;
 
 type Normal = [[f64; UNKNOWNS]; UNKNOWNS];
 
+/// Pixels of a row that are summed up side by side.
+const LANES: usize = 8;
+const _: () =
+    assert!(Fingerprint::SIDE_PX.is_multiple_of(2 * LANES), "rows are whole lanes, halved too");
+
 fn normal_equations(
     whole: &Plane,
     part: &Plane,
@@ -126,42 +148,52 @@ fn normal_equations(
     spread: f32,
 ) -> Option<(Normal, [f64; UNKNOWNS], f32)> {
     let side = whole.side;
+    let [columns, rows] = map.axes(side);
     let width = WIDTH * spread.max(DIFFERENCE_MIN);
-    let (mut normal, mut right) = ([[0.0; UNKNOWNS]; UNKNOWNS], [0.0; UNKNOWNS]);
-    let (mut error, mut count) = (0.0, 0_u32);
-    for y in 0..side {
-        // Sums in single precision along a row, where they are short.
-        let (mut row, mut row_right) = ([[0.0_f32; UNKNOWNS]; UNKNOWNS], [0.0_f32; UNKNOWNS]);
-        for x in 0..side {
-            let (place_x, place_y) = map.apply(side as f32, x, y);
-            let Some([level, slope_x, slope_y]) = bilinear(whole, place_x, place_y) else {
-                continue;
-            };
-            let difference = part.at(x, y) - (tone.gain * level + tone.offset);
-            let weight = 1.0 / (1.0 + (difference / width).powi(2));
-            let (slope_x, slope_y) = (slope_x * tone.gain, slope_y * tone.gain);
-            let centre = |at: usize| (at as f32 + 0.5) / side as f32;
-            let jacobian = [slope_x * centre(x), slope_x, slope_y * centre(y), slope_y, level, 1.0];
-            for i in 0..UNKNOWNS {
-                let weighted = weight * jacobian[i];
-                row_right[i] += weighted * difference;
-                for j in 0..=i {
-                    row[i][j] += weighted * jacobian[j];
-                }
+    let mut normal = [[[0.0_f32; LANES]; UNKNOWNS]; UNKNOWNS];
+    let mut right = [[0.0_f32; LANES]; UNKNOWNS];
+    let (mut error, mut count) = (0.0, 0.0);
+    let centre = |at: usize| (at as f32 + 0.5) / side as f32;
+    for y in (0..side).filter(|y| rows.is_inside[*y]) {
+        for first in (0..side).step_by(LANES) {
+            let mut jacobian = [[0.0; LANES]; UNKNOWNS];
+            let (mut differences, mut weights) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                let x = first + lane;
+                let [level, slope_x, slope_y] = bilinear(whole, &columns, &rows, x, y);
+                let difference = part.at(x, y) - (tone.gain * level + tone.offset);
+                let (slope_x, slope_y) = (slope_x * tone.gain, slope_y * tone.gain);
+                jacobian[0][lane] = slope_x * centre(x);
+                jacobian[1][lane] = slope_x;
+                jacobian[2][lane] = slope_y * centre(y);
+                jacobian[3][lane] = slope_y;
+                jacobian[4][lane] = level;
+                jacobian[5][lane] = 1.0;
+                let counts = if columns.is_inside[x] { 1.0 } else { 0.0 };
+                differences[lane] = difference;
+                weights[lane] = counts / (1.0 + (difference / width).powi(2));
+                error += counts * difference.abs();
+                count += counts;
             }
-            error += difference.abs();
-            count += 1;
-        }
-        for i in 0..UNKNOWNS {
-            right[i] += f64::from(row_right[i]);
-            for j in 0..=i {
-                normal[i][j] += f64::from(row[i][j]);
+            for i in 0..UNKNOWNS {
+                let weighted: [f32; LANES] =
+                    std::array::from_fn(|lane| weights[lane] * jacobian[i][lane]);
+                for lane in 0..LANES {
+                    right[i][lane] += weighted[lane] * differences[lane];
+                }
+                for j in 0..=i {
+                    for lane in 0..LANES {
+                        normal[i][j][lane] += weighted[lane] * jacobian[j][lane];
+                    }
+                }
             }
         }
     }
     // A fifth of the square, or it is no window of the other.
     let enough = count as usize * 5 >= side * side;
-    enough.then(|| (normal, right, error / count as f32))
+    let sum = |lanes: [f32; LANES]| lanes.into_iter().map(f64::from).sum();
+    let normal = normal.map(|row| row.map(sum));
+    enough.then(|| (normal, right.map(sum), error / count))
 }
 
 /// Solves by Cholesky's decomposition of the lower triangle; `None` when it is singular.
