@@ -187,18 +187,18 @@ impl<'a> Workshop<'a> {
             .map_err(|error| reason(&error))?;
         let input = lacking.embedding.then(|| imaging::squash(&image.pixels, side));
         let fingerprint = lacking.fingerprint.then(|| imaging::fingerprint(&image.pixels));
+        if self.options.thumbnails {
+            let jpeg = imaging::thumbnail_of(&image.pixels, THUMBNAIL_SIDE_PX);
+            if let Err(error) = self.target.thumbs.put(&hash, &jpeg) {
+                tracing::warn!(%error, "a thumbnail is not kept");
+            }
+        }
         let mut objects = None;
         if let Some((detector, _)) = self.target.detector.filter(|_| lacking.objects) {
             image = objects::decode(bytes, &self.options.limits, detector, Some(image))
                 .map_err(|error| reason(&error))?;
             let found = objects::find(&image, detector, self.target.encoder);
             objects = Some(found.map_err(|error| reason(&error))?);
-        }
-        if self.options.thumbnails {
-            let jpeg = imaging::thumbnail_of(&image.pixels, THUMBNAIL_SIDE_PX);
-            if let Err(error) = self.target.thumbs.put(&hash, &jpeg) {
-                tracing::warn!(%error, "a thumbnail is not kept");
-            }
         }
         drop(image.pixels);
         let mut embedding = None;
