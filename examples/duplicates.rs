@@ -98,11 +98,11 @@ fn layered(a: &Fingerprint, b: &Fingerprint) -> Scores {
     let second = Prepared::new(b);
     let turned = Turn::ALL[1..]
         .iter()
-        .filter_map(|turn| Some(align_whole(&first, &Prepared::turned(b, *turn))?.agreement));
+        .filter_map(|turn| Some(align_whole(&first, &Prepared::turned(b, *turn), -1.0)?.agreement));
     let ways = [
-        align_whole(&first, &second).map(|found| found.agreement),
+        align_whole(&first, &second, -1.0).map(|found| found.agreement),
         turned.max_by(f32::total_cmp),
-        align(&first, &second).map(|found| found.agreement),
+        align(&first, &second, -1.0).map(|found| found.agreement),
     ];
     ways.map(|found| found.unwrap_or(-1.0)).to_vec()
 }

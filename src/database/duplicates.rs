@@ -74,7 +74,9 @@ impl Database {
     /// Finds the groups of duplicates among the images that pass a filter, with what was learned of
     /// the collection to tell them from images that look alike.
     ///
-    /// The calibration reads up to 24 photos; with it, 119 images take 4 s of one core. `on_compared` hears how many images were compared with others, and of how many.
+    /// The calibration reads up to 24 photos, which takes 2 to 3 s of one core; the rest depends on
+    /// how many images look alike (`docs/benchmarks.md`). `on_compared` hears how many images were
+    /// compared with others, and of how many.
     ///
     /// # Errors
     /// [`Error::Query`].

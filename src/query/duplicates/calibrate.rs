@@ -80,9 +80,9 @@ const THRESHOLD_MAX: f32 = 0.975;
 impl EditCalibration {
     /// Measures a sample: of each pair and of each edit of a photo all ways to lie over each other.
     pub fn of(sample: &Sample<'_>) -> Self {
-        let learned = |agreement: fn(&Fingerprint, &Fingerprint) -> Option<f32>, fallback| {
+        let learned = |agreement: fn(&Fingerprint, &Fingerprint, f32) -> Option<f32>, fallback| {
             let pairs = sample.pairs.par_iter();
-            let found = pairs.map(|[first, second]| agreement(first, second).unwrap_or(0.0));
+            let found = pairs.map(|[first, second]| agreement(first, second, -1.0).unwrap_or(0.0));
             threshold(found.collect(), sample.pairs_in_all).unwrap_or(fallback)
         };
         let fallback = Thresholds::default();
@@ -96,22 +96,22 @@ impl EditCalibration {
     }
 }
 
-/// The agreement of two images in one of the ways of [`Thresholds`].
-fn whole(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
-    let found = align_whole(&Prepared::new(first), &Prepared::new(second));
+/// The agreement of two images in one of the ways of [`Thresholds`], if it reaches `least`.
+fn whole(first: &Fingerprint, second: &Fingerprint, least: f32) -> Option<f32> {
+    let found = align_whole(&Prepared::new(first), &Prepared::new(second), least);
     found.map(|found| found.agreement)
 }
 
-fn turned(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
+fn turned(first: &Fingerprint, second: &Fingerprint, least: f32) -> Option<f32> {
     let first = Prepared::new(first);
     let found = Turn::ALL[1..].iter().filter_map(|turn| {
-        align_whole(&first, &Prepared::turned(second, *turn)).map(|found| found.agreement)
+        align_whole(&first, &Prepared::turned(second, *turn), least).map(|found| found.agreement)
     });
     found.max_by(f32::total_cmp)
 }
 
-fn cropped(first: &Fingerprint, second: &Fingerprint) -> Option<f32> {
-    let found = align(&Prepared::new(first), &Prepared::new(second));
+fn cropped(first: &Fingerprint, second: &Fingerprint, least: f32) -> Option<f32> {
+    let found = align(&Prepared::new(first), &Prepared::new(second), least);
     found.map(|found| found.agreement)
 }
 
@@ -135,10 +135,9 @@ fn recall(photos: &[Pixels], edit: Edit, thresholds: &Thresholds) -> EditRecall 
         // Crops lie at a different place in each photo, the same in each run.
         let at = [3, 7].map(|step| (number * step % 11) as f32 / 10.0);
         let (original, edited) = (fingerprint(photo), fingerprint(&edit.apply(photo, at)));
-        let passes = |found: Option<f32>, least: f32| found.is_some_and(|found| found >= least);
-        passes(whole(&original, &edited), thresholds.whole)
-            || passes(turned(&original, &edited), thresholds.turned)
-            || passes(cropped(&original, &edited), thresholds.cropped)
+        whole(&original, &edited, thresholds.whole).is_some()
+            || turned(&original, &edited, thresholds.turned).is_some()
+            || cropped(&original, &edited, thresholds.cropped).is_some()
     };
     let found = photos.par_iter().enumerate().filter(|photo| is_found(*photo)).count();
     EditRecall { edit, found, made: photos.len() }

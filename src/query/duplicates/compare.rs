@@ -30,21 +30,16 @@ pub(super) fn compare(
 ) -> Option<Match> {
     if turn != Turn::None {
         let turned = Prepared::turned(second, turn);
-        let found = align_whole(first, &turned)?;
-        let alignment = Alignment { turn, ..found };
-        return (found.agreement >= thresholds.turned)
-            .then_some(Match { alignment, is_edited: true });
+        let found = align_whole(first, &turned, thresholds.turned)?;
+        return Some(Match { alignment: Alignment { turn, ..found }, is_edited: true });
     }
     let second = Prepared::new(second);
-    if let Some(alignment) = align_whole(first, &second)
-        && alignment.agreement >= thresholds.whole
-    {
+    if let Some(alignment) = align_whole(first, &second, thresholds.whole) {
         let is_edited = alignment.share < WHOLE_SHARE_MIN
             || (alignment.gain - 1.0).abs() > GAIN_CHANGE_MAX
             || alignment.difference > DIFFERENCE_MAX;
         return Some(Match { alignment, is_edited });
     }
-    let found = if windows { align(first, &second) } else { None };
-    let alignment = found.filter(|found| found.agreement >= thresholds.cropped)?;
+    let alignment = if windows { align(first, &second, thresholds.cropped)? } else { return None };
     Some(Match { alignment, is_edited: true })
 }
