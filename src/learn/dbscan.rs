@@ -120,9 +120,10 @@ impl<F: Float> NearestNeighbourIndex<F> for LookupIndex<'_, F> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{BTreeSet, VecDeque};
 
     use ndarray::array;
+    use proptest::prelude::*;
 
     use super::super::matrix::squared_distance;
     use super::super::planted::{on_one_and_four_threads, planted, random_rows};
@@ -180,6 +181,31 @@ mod tests {
             }
         }
         Clustering::from_names(&names)
+    }
+
+    proptest! {
+        // Two points make a core, so that there is no border between clusters to be dealt out.
+        #[test]
+        fn order_of_the_rows_changes_no_cluster(
+            places in proptest::collection::vec((0_u8..20, 0_u8..20), 2..40),
+            order in proptest::collection::vec(any::<u32>(), 40),
+        ) {
+            let clusters = |order: &[usize]| {
+                let rows = Array2::from_shape_fn((order.len(), 2), |(row, column)| {
+                    let (x, y) = places[order[row]];
+                    f32::from(if column == 0 { x } else { y })
+                });
+                let found = dbscan(rows.view(), 2.0, 2).unwrap();
+                let named = |members: &Vec<usize>| -> BTreeSet<usize> {
+                    members.iter().map(|row| order[*row]).collect()
+                };
+                found.members().iter().map(named).collect::<BTreeSet<_>>()
+            };
+            let mut shuffled: Vec<usize> = (0..places.len()).collect();
+            let upright = clusters(&shuffled);
+            shuffled.sort_by_key(|row| order[*row]);
+            prop_assert_eq!(clusters(&shuffled), upright);
+        }
     }
 
     #[test]

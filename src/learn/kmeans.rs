@@ -128,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn order_of_the_rows_changes_no_planted_cluster() {
+        let (rows, owners) = planted(8, 40, 200, 0.3, 5);
+        let backwards = rows.slice(ndarray::s![..;-1, ..]);
+        let found = kmeans(backwards.view(), 8, 1).unwrap();
+        let last = owners.len() - 1;
+        for members in found.members() {
+            assert!(members.iter().all(|row| owners[last - row] == owners[last - members[0]]));
+        }
+        assert_eq!(found.clusters(), 8);
+    }
+
+    #[test]
     fn one_cluster_takes_all_and_as_many_as_rows_take_one_each() {
         let rows = random_rows(6, 4, 3);
         assert_eq!(kmeans(rows.view(), 1, 0).unwrap().members(), [vec![0, 1, 2, 3, 4, 5]]);
