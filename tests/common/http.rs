@@ -7,8 +7,36 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-use super::lookalike;
+use super::{folder_with, lookalike, run_ok};
+
+/// A folder of photos with a database.
+pub fn indexed(groups: &[&str]) -> TempDir {
+    let folder = folder_with(groups);
+    run_ok(folder.path(), &["index", "."]);
+    folder
+}
+
+/// The same, served and ready.
+pub fn served(groups: &[&str]) -> (TempDir, Server) {
+    let folder = indexed(groups);
+    let server = Server::start(folder.path(), &[]).ready();
+    (folder, server)
+}
+
+/// The numbers of a list of images.
+pub fn ids(list: &Value) -> Vec<u64> {
+    list.as_array().unwrap().iter().map(|image| image["id"].as_u64().unwrap()).collect()
+}
+
+/// The number of an image by the end of its path.
+pub fn id_of(server: &Server, name: &str) -> u64 {
+    let page = server.get_json("/v1/images?limit=1000");
+    let images = page["images"].as_array().unwrap();
+    let image = images.iter().find(|image| image["path"].as_str().unwrap().ends_with(name));
+    image.unwrap_or_else(|| panic!("{name} is not listed"))["id"].as_u64().unwrap()
+}
 
 /// `lookalike serve`, stopped when it is dropped.
 pub struct Server {

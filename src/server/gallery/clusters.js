@@ -2,7 +2,7 @@
 
 import { post, thumbnailOf } from "./api.js";
 import { counted, h } from "./dom.js";
-import { Grid } from "./grid.js";
+import { Grid, ratioOf } from "./grid.js";
 import { ACTIONS } from "./photos.js";
 import { addressOf, filterOf } from "./place.js";
 
@@ -36,8 +36,7 @@ export function clusters(place, main) {
     area.className = "";
     area.replaceChildren(h("div", { class: "tools" }, h("button", { type: "button", onclick: back }, "\u2190 All groups"),
       h("h2", { tabindex: "-1" }, nameOfCluster(cluster, at)), h("p", { class: "count" }, shownOf(cluster))), grid.element);
-    const ratio = (image) => Math.min(1000, Math.max(10, Math.floor((image.width_px * 100) / image.height_px)));
-    grid.show({ ids: cluster.members.map((image) => image.id), ratios: cluster.members.map(ratio), names: cluster.members.map((image) => image.path) });
+    grid.show({ ids: cluster.members.map((image) => image.id), ratios: cluster.members.map(ratioOf), names: cluster.members.map((image) => image.path) });
     area.querySelector("h2").focus();
   };
   const group = async () => {

@@ -6,6 +6,9 @@ import { post, thumbnailOf } from "./api.js";
 const GAP = 6;
 const MARGIN_ROWS = 4;
 
+/** Width through height of a photo in hundredths, as `/v1/images/shapes` gives it. */
+export const ratioOf = ({ width_px, height_px }) => Math.min(1000, Math.max(10, Math.floor((width_px * 100) / height_px)));
+
 /** Rows of photos that fill the width; `ratios` in hundredths. */
 export function layOut(ratios, width, height) {
   const rows = [];

@@ -3,7 +3,7 @@
 import { get, post, searchByFile, thumbnailOf } from "./api.js";
 import { counted, h, toast } from "./dom.js";
 import { chips, filterButton } from "./filters.js";
-import { Grid } from "./grid.js";
+import { Grid, ratioOf } from "./grid.js";
 import { addressOf, filterOf, go, here, NO_QUERY, queryOf } from "./place.js";
 
 const PAGE = 100;
@@ -91,7 +91,7 @@ function list(place) {
     async begin(grid, count) {
       // A page comes quicker than everything: the first photos are there at once.
       const first = await post("/v1/images/scroll", { ...request, limit: 60 });
-      const ratios = first.images.map((image) => Math.min(1000, Math.max(10, Math.floor((image.width_px * 100) / image.height_px))));
+      const ratios = first.images.map(ratioOf);
       const names = first.images.map((image) => image.path);
       grid.show({ ids: first.images.map((image) => image.id), ratios, names });
       if (first.next) {
@@ -125,7 +125,7 @@ function search(place, query) {
   const take = (answer, grid, count) => {
     for (const hit of answer.hits) {
       photos.ids.push(hit.id);
-      photos.ratios.push(Math.min(1000, Math.max(10, Math.floor((hit.width_px * 100) / hit.height_px))));
+      photos.ratios.push(ratioOf(hit));
       photos.scores.push(hit.score);
       photos.names.push(hit.path);
     }

@@ -26,6 +26,8 @@ pub(in crate::server) struct SearchRequest {
     pub(in crate::server) over: Option<Over>,
 }
 
+// The fields are those of `SearchRequest` once more: serde does not refuse unknown fields of a type
+// that is flattened into another.
 /// What goes with an image in a form.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
